@@ -1,0 +1,121 @@
+"""The lab: which device, which model, in one call at the top of every notebook. Stands on every floor up to `weights`."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gpt2lab.decoder import GPT2
+from gpt2lab.tokenizer import Tokenizer
+from gpt2lab.weights import MINI, from_pretrained
+
+
+class Look(NamedTuple):
+    """What a model saw in one text: T tokens, and every attention and hidden state on the way."""
+    tokens: list[str]                      # T pieces of text; a piece of a character shows as U+FFFD
+    input_ids: Tensor                      # (1, T)
+    attentions: list[Tensor]               # L of (H, T, T)
+    hidden_states: list[Tensor]            # L + 1 of (T, C)
+    logits: Tensor                         # (T, V)
+
+
+@dataclass
+class Lab:
+    """A model with its tokenizer, on a device."""
+    model: GPT2
+    tokenizer: Tokenizer
+    device: torch.device
+    model_name: str
+
+    def encode(self, text: str) -> Tensor:
+        """Token ids (1, T) on the lab's device; empty text becomes the end-of-text token, which starts a document."""
+        return torch.tensor([self.tokenizer.encode(text) or [self.tokenizer.eot_token]], device=self.device)
+
+    @torch.inference_mode()
+    def stream(self, prompt: str, max_new_tokens: int = 40, temperature: float = 0.0, top_k: int | None = None,
+               seed: int = 0) -> Iterator[int]:
+        """Continue the prompt and yield token ids as they come, up to the end-of-text token or the model's last position.
+
+        temperature 0 takes the likeliest token; otherwise one is drawn, from the `top_k` likeliest if given.
+        """
+        if temperature < 0:
+            raise ValueError(f"temperature={temperature}: it is 0 for the likeliest token, or positive")
+        generator = torch.Generator().manual_seed(seed)
+        cache, new = self.model.new_cache(), self.encode(prompt)
+        room = self.model.config.n_positions - new.shape[1]
+        if room < 0:
+            raise ValueError(f"the prompt has {new.shape[1]:,} tokens but the model has {self.model.config.n_positions:,} "
+                             "positions: shorten it")
+        for _ in range(min(max_new_tokens, room)):
+            logits = self.model(new, cache=cache).logits[0, -1].float().cpu()          # (V,)
+            token = _choose(logits, temperature, top_k, generator)
+            if token == self.tokenizer.eot_token:
+                return
+            yield token
+            new = torch.tensor([[token]], device=self.device)
+
+    def complete(self, prompt: str, max_new_tokens: int = 40, temperature: float = 0.0, top_k: int | None = None,
+                 seed: int = 0) -> str:
+        """The prompt with its continuation; arguments as in `stream`."""
+        return prompt + self.tokenizer.decode(list(self.stream(prompt, max_new_tokens, temperature, top_k, seed)))
+
+    @torch.inference_mode()
+    def look(self, text: str) -> Look:
+        """Run the text once and keep every attention and hidden state: memory grows with L * H * T * T."""
+        input_ids = self.encode(text)
+        out = self.model(input_ids, output_attentions=True, output_hidden_states=True)
+        tokens = [self.tokenizer.decode([i]) for i in input_ids[0].tolist()]
+        return Look(tokens, input_ids, [a[0] for a in out.attentions], [h[0] for h in out.hidden_states], out.logits[0])
+
+
+def open_lab(model: str | None = None, device: str | None = None) -> Lab:
+    """Open the lab and print one line that says which model runs where.
+
+    model: "mini" (the default, ships with the course), a directory in Hugging Face's GPT-2 layout, or the name of a real
+    GPT-2 that `gpt2lab download` has fetched; GPT2LAB_MODEL sets the default. device: "cuda", "mps" or "cpu"; by
+    default the best one there is, or GPT2LAB_DEVICE.
+    """
+    name = model or os.environ.get("GPT2LAB_MODEL") or "mini"
+    chosen = torch.device(device or os.environ.get("GPT2LAB_DEVICE") or _best_device())
+    directory = find_model(name)
+    network = from_pretrained(directory, device=chosen)
+    tokenizer = Tokenizer.load(directory)
+    lab = Lab(network, tokenizer, chosen, name)
+    million = sum(p.numel() for p in network.parameters()) / 1e6
+    print(f"gpt2lab: {name} ({million:.1f} M parameters, {tokenizer.n_vocab:,} tokens) on {_describe(chosen)}")
+    return lab
+
+
+def find_model(name: str) -> Path:
+    """The directory of a model by name or path. Never downloads; FileNotFoundError says how to fetch it."""
+    if name == "mini":
+        return MINI
+    if Path(name).is_dir():
+        return Path(name)
+    from gpt2lab.download import cached_directory
+    return cached_directory(name)
+
+
+def _choose(logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator) -> int:
+    if temperature == 0:
+        return int(logits.argmax())
+    if top_k is not None:
+        logits = logits.masked_fill(logits < logits.topk(min(top_k, len(logits))).values[-1], float("-inf"))
+    return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _describe(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"the GPU {torch.cuda.get_device_name(device)}"
+    return "Apple's GPU (mps)" if device.type == "mps" else f"the CPU ({torch.get_num_threads()} threads)"
