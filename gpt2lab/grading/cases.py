@@ -23,8 +23,8 @@ DRIVERS: dict[str, Driver] = {}
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A mistake we know. Give `variant` (a wrong version of the piece: same signature, run through the same driver;
-    it matches when it does the same as the learner's) or `when(inputs, expected, got) -> bool`, or both (either matches).
+    """A mistake we know. Give `variant` (a wrong version of the piece, itself or as "module:name": same signature, run
+    through the same driver; it matches when it does the same as the learner's) or `when(inputs, expected, got) -> bool`, or both (either matches).
     """
 
     name: str  # short, as in the bank: "no mask"
@@ -148,7 +148,8 @@ def _matches(diagnosis: Diagnosis, case: Case, inputs: Inputs, expected: Outcome
             pass
     if diagnosis.variant is None:
         return False
-    theirs = drive(case.driver, diagnosis.variant, inputs)
+    variant = _import_path(diagnosis.variant) if isinstance(diagnosis.variant, str) else diagnosis.variant
+    theirs = drive(case.driver, variant, inputs)
     if case.compare(inputs, expected, theirs) is None:
         return False  # on these inputs the mistake makes no difference, so it explains none
     return same_outcome(theirs, got)
