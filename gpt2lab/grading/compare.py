@@ -16,6 +16,7 @@ import numpy as np
 from .plain import Outcome
 
 Comparison = Callable[[Any, Outcome, Outcome], "str | None"]
+NO_ANSWER = ("NotImplementedError", "TimeUp", "Stopped", "NotRun")  # nothing came back that could be compared
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class raises:
     def __call__(self, inputs: Any, expected: Outcome, got: Outcome) -> str | None:
         if got.ok:
             return f"no error was raised, expected {self.kind}; the answer was {show(got.value)}"
-        if "NotImplementedError" in got.error:
-            return "not written yet"
+        if got.error[0] in NO_ANSWER:
+            return no_answer(got)
         if self.kind not in got.error:
             return f"raised {got.error[0]}: {_first_line(got.message)}, expected {self.kind}"
         for text in self.mentions:
@@ -67,12 +68,19 @@ def same_outcome(a: Outcome, b: Outcome, rtol: float = 1e-4, atol: float = 1e-5)
     return difference(a.value, b.value, rtol, atol) is None if a.ok else a.error[0] == b.error[0]
 
 
+def no_answer(got: Outcome) -> str:
+    kind = got.error[0]
+    if kind == "NotImplementedError":
+        return "not written yet"
+    return {"TimeUp": "stopped: ", "Stopped": "stopped: ", "NotRun": "not run: "}[kind] + _first_line(got.message)
+
+
 def _errors(expected: Outcome, got: Outcome) -> str | None:
     if not got.ok:
         if not expected.ok and expected.error[0] in got.error:
             return None
-        if "NotImplementedError" in got.error:
-            return "not written yet"
+        if got.error[0] in NO_ANSWER:
+            return no_answer(got)
         return f"raised {got.error[0]}: {_first_line(got.message)}"
     return None if expected.ok else f"no error was raised, expected {expected.error[0]}: {_first_line(expected.message)}"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .cases import Case, Check, Diagnosis, Inputs, drive, make_inputs, make_smaller, matching, reference_of
-from .compare import show
+from .compare import NO_ANSWER, show
 from .plain import Outcome
 
 WIDTH = 100
@@ -74,7 +75,7 @@ def _case_lines(label: str, result: CaseResult, column: int) -> list[str]:
         name, says = _sentence(result.mistake.name), _sentence(result.mistake.says)
         says = says[:1].upper() + says[1:]
         lines += textwrap.wrap(f"likely cause: {name} {says}{section}", WIDTH - len(indent))
-    elif result.problem not in ("not written yet",) and not result.problem.startswith("not run"):
+    elif not result.problem.startswith(("not written yet", "not run", "stopped")):
         where = f" The smallest input on which it fails: {result.smallest}" if result.smallest else ""
         lines += textwrap.wrap(f"not a mistake we know.{where}", WIDTH - len(indent))
     return [head + lines[0]] + [indent + line for line in lines[1:]]
@@ -95,21 +96,19 @@ def judge(check: Check, cases: Iterable[Case], run: Runner) -> Report:
         inputs = make_inputs(check, case)
         got = run(case, inputs)
         expected = drive(case.driver, reference_of(check, case), inputs)
-        problem = case.compare(inputs, expected, got)
+        problem = compare(case, inputs, expected, got)
         result = CaseResult(case.name, case.points, 0.0 if problem else case.points, case.hidden)
         report.results.append(result)
         if not problem:
             continue
-        fits = matching(check, case, inputs, expected, got) if "NotImplementedError" not in got.error else []
+        silent = not got.ok and got.error[0] in NO_ANSWER
+        fits = matching(check, case, inputs, expected, got)
         candidates.append((result, fits))
-        if case.hidden:  # neither its numbers nor an error's text, which may quote the inputs, leave the scorer
-            result.problem = "not written yet" if problem == "not written yet" else "its answer differs (the data of this case stay hidden)"
-            if not got.ok and problem != "not written yet":
-                result.problem = f"raised {got.error[0]}" if _is_builtin_error(got.error[0]) else "raised an error"
-        else:
-            result.problem = problem
-            if not fits:
-                result.smallest = smallest_failing(check, case, inputs, run)
+        result.problem = problem
+        if case.hidden and not silent:
+            result.problem = _without_data(got)
+        elif not fits and not silent:
+            result.smallest = smallest_failing(check, case, inputs, run)
     votes: dict[str, int] = {}
     for _, fits in candidates:
         for diagnosis in fits:
@@ -119,25 +118,37 @@ def judge(check: Check, cases: Iterable[Case], run: Runner) -> Report:
     return report
 
 
-def _is_builtin_error(name: str) -> bool:
-    import builtins
+def compare(case: Case, inputs: Inputs, expected: Outcome, got: Outcome) -> str | None:
+    """`case.compare`, where an answer of a form that it cannot read is a wrong answer."""
+    try:
+        return case.compare(inputs, expected, got)
+    except Exception:
+        return f"the answer has another form than expected: {show(got.value)}"
 
-    return isinstance(getattr(builtins, name, None), type)
+
+def _without_data(got: Outcome) -> str:
+    """Neither a hidden case's numbers nor an error's text, which may quote its inputs, leave the scorer."""
+    if got.ok:
+        return "its answer differs (the data of this case stay hidden)"
+    known = isinstance(getattr(builtins, got.error[0], None), type)
+    return f"raised {got.error[0]}" if known else "raised an error"
 
 
 def smallest_failing(check: Check, case: Case, inputs: Inputs, run: Runner) -> str:
     """The first of the case's easier inputs that fails too, else these inputs with their texts cut down."""
 
     def fails(candidate: Inputs) -> bool:
-        expected = drive(case.driver, reference_of(check, case), candidate)
-        return expected.ok and case.compare(candidate, expected, run(case, candidate)) is not None
+        expected, got = drive(case.driver, reference_of(check, case), candidate), run(case, candidate)
+        if not got.ok and got.error[0] in NO_ANSWER:
+            raise TimeoutError
+        return expected.ok and case.compare(candidate, expected, got) is not None
 
     try:
         for candidate in make_smaller(check, case):
             if fails(candidate):
                 return show_inputs(candidate)
         return show_inputs(_cut_texts(inputs, fails))
-    except Exception:  # a comparison written for full inputs may not read cut ones: show the full ones
+    except Exception:  # out of time, or a comparison that cannot read cut inputs: show the full ones
         return show_inputs(inputs)
 
 
