@@ -1,0 +1,13 @@
+// Two small things the theme does not do by itself.
+
+// Browsers let no page opened from a disk read another one, which the search does for its excerpts: list titles only.
+if (window.location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined")
+  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+// Whatever scrolls sideways must be reachable with the keyboard as well.
+function reachWithKeyboard() {
+  for (const box of document.querySelectorAll("pre, .cell_output, .pst-scrollable-table-container, mjx-container[display=true]"))
+    if (box.scrollWidth > box.clientWidth + 1 && !box.hasAttribute("tabindex")) box.tabIndex = 0;
+}
+window.addEventListener("load", reachWithKeyboard);
+window.addEventListener("resize", reachWithKeyboard);
