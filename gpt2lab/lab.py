@@ -81,7 +81,7 @@ def open_lab(model: str | None = None, device: str | None = None) -> Lab:
     default the best one there is, or GPT2LAB_DEVICE.
     """
     name = model or os.environ.get("GPT2LAB_MODEL") or "mini"
-    chosen = torch.device(device or os.environ.get("GPT2LAB_DEVICE") or _best_device())
+    chosen = torch.device(device or os.environ.get("GPT2LAB_DEVICE") or best_device())
     directory = find_model(name)
     network = from_pretrained(directory, device=chosen)
     tokenizer = Tokenizer.load(directory)
@@ -109,7 +109,8 @@ def _choose(logits: Tensor, temperature: float, top_k: int | None, generator: to
     return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
 
 
-def _best_device() -> str:
+def best_device() -> str:
+    """`cuda` where there is a GPU, `mps` on Apple silicon, else `cpu`."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
