@@ -60,6 +60,17 @@ def book(execute: Annotated[bool, typer.Option(help="Run the notebooks; their ou
 
 
 @app.command()
+def generate() -> None:
+    """Regenerate every generated file: package floors from the notebooks, exercises from their solutions."""
+    from nbdev.export import nb_export     # the whole nbdev-export would also rewrite gpt2lab/__init__.py
+
+    from gpt2lab.grading.release import generate as release
+    for notebook in sorted((COURSE / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        nb_export(notebook, lib_path=COURSE / "gpt2lab")
+    release(COURSE)
+
+
+@app.command()
 def download(name: Annotated[Size, typer.Argument(help="Which GPT-2.")],
              mirror: Annotated[str | None, typer.Option(help="Another server with the hub's layout.")] = None) -> None:
     """Fetch the weights and tokenizer of the real GPT-2, once."""
