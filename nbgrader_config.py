@@ -5,8 +5,12 @@
 """
 
 import os
+import sys
 
 c = get_config()  # noqa: F821  (nbgrader provides it)
+
+# nbgrader calls `alembic` by name for its database: find it beside this Python, also where the environment is not activated.
+os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
 
 c.CourseDirectory.course_id = "gpt2lab"
 c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))

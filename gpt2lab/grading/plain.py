@@ -1,6 +1,6 @@
 """Plain data: what goes into a learner's function and what comes out, as JSON that two processes can exchange.
 
-Plain means None, bool, int, float, str, bytes, list, tuple, dict and numpy arrays. Nothing is ever pickled, so
+Plain means None, bool, int, float, str, bytes, list, tuple, set, dict and numpy arrays. Nothing is ever pickled, so
 reading what a learner's process wrote cannot run the learner's code.
 """
 
@@ -73,7 +73,7 @@ def to_plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list):
         return [to_plain(v, depth + 1) for v in value]
     if isinstance(value, Set):
-        return sorted((to_plain(v, depth + 1) for v in value), key=repr)
+        return {to_key(v) for v in value}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}
     if isinstance(value, Iterator | range):
@@ -104,6 +104,8 @@ def encode(value: Any) -> Any:
         return {"!": "tuple", "items": [encode(v) for v in value]}
     if isinstance(value, list):
         return [encode(v) for v in value]
+    if isinstance(value, set):
+        return {"!": "set", "items": [encode(v) for v in sorted(value, key=repr)]}
     if isinstance(value, dict):
         return {"!": "dict", "items": [[encode(k), encode(v)] for k, v in value.items()]}
     if value is None or isinstance(value, bool | int | float | str):
@@ -129,6 +131,8 @@ def decode(value: Any) -> Any:
             return base64.b64decode(value["data"], validate=True)
         if kind == "tuple":
             return tuple(decode(v) for v in value["items"])
+        if kind == "set":
+            return {decode(v) for v in value["items"]}
         if kind == "dict":
             return {decode(k): decode(v) for k, v in value["items"]}
     except (KeyError, TypeError, ValueError) as error:
