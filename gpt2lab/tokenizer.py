@@ -109,9 +109,12 @@ def _find_pair(line, a: int, b: int):
     return hits
 
 
+_FLIP = bytes(range(255, -1, -1))
+
+
 def _descending(token: bytes) -> str:
     """A key whose smallest value is the lexicographically greatest token: a heap gives its smallest entry first."""
-    return "".join(chr(255 - byte) for byte in token) + "\u0100"          # the end sorts after every byte
+    return token.translate(_FLIP).decode("latin-1") + "\u0100"             # the end sorts after every byte
 
 
 def learn_merges(words: Counter[bytes], n_merges: int) -> list[tuple[bytes, bytes]]:
@@ -149,19 +152,28 @@ def learn_merges(words: Counter[bytes], n_merges: int) -> list[tuple[bytes, byte
     return merges
 
 
+def _around(hits, offsets: tuple[int, ...]):
+    """All positions hit + offset, each once, in order; the hits are sorted."""
+    import numpy as np
+
+    near = np.add.outer(hits, offsets).ravel()               # sorted but for neighbours, so sorting is quick
+    near.sort(kind="stable")
+    return near[np.diff(near, prepend=-1) > 0]
+
+
 def _apply_merge(line, times, a: int, b: int, new: int, counts: Counter):
     """Merge (a, b) into `new` along the line and correct `counts`; also returns the pairs that gained."""
     import numpy as np
 
     hits = _find_pair(line, a, b)
-    for pair, n in _count_pairs(line, times, np.unique(np.concatenate([hits - 1, hits, hits + 1]))):
+    for pair, n in _count_pairs(line, times, _around(hits, (-1, 0, 1))):
         counts[pair] -= n
     line[hits] = new
     keep = np.ones(len(line), dtype=bool)
     keep[hits + 1] = False
     line, times = line[keep], times[keep]
     hits = hits - np.arange(len(hits))                       # each hit has moved left by the hits before it
-    gained = list(_count_pairs(line, times, np.unique(np.concatenate([hits - 1, hits]))))
+    gained = list(_count_pairs(line, times, _around(hits, (-1, 0))))
     for pair, n in gained:
         counts[pair] += n
     return line, times, [pair for pair, _ in gained]
@@ -237,7 +249,7 @@ def check_vocabulary(vocab: dict[int, bytes], merges: list[tuple[bytes, bytes]],
         raise ValueError(f"two special tokens share an id in {special_tokens}: give each its own")
 
 
-_LONG_SPACE = regex.compile(r"\s{10000,}(?=\S)")
+_LONG_SPACE = regex.compile(r"(?<!\s)\s{10000,}+(?=\S)")
 
 
 class Encoder(Vocabulary):
@@ -274,14 +286,11 @@ class Encoder(Vocabulary):
         allowed = self._check_special(allowed_special)
         forbidden = self.special_tokens.keys() - allowed if disallowed_special == "all" else disallowed_special
         check_text(text, forbidden)
-        if len(text) > 10_000 and _LONG_SPACE.search(text):
-            blocks = cut_long_space(text)
-        else:
-            blocks = [text]
-        ids = []
-        for block in blocks:
-            ids += self._core.encode(block, allowed_special=allowed, disallowed_special=())
-        return ids
+        try:
+            return self._core.encode(text, allowed_special=allowed, disallowed_special=())
+        except ValueError:                                   # a very long run of spaces: too deep for tiktoken's regex
+            blocks = [self._core.encode(part, allowed_special=allowed, disallowed_special=()) for part in cut_long_space(text)]
+            return [i for block in blocks for i in block]
 
     def _check_special(self, allowed_special) -> set[str]:
         """The set of special tokens to honour. Raises ValueError on one this tokenizer does not have."""
