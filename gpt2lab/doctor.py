@@ -1,7 +1,6 @@
 """What the course needs of a machine, checked one by one, each with its mend."""
 from __future__ import annotations
 
-import importlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -107,8 +106,7 @@ def _gpt2() -> Finding:
 
 
 def _grading() -> Finding:
-    try:
-        sandbox = importlib.import_module("gpt2lab.grading").sandbox_report()
-    except (ImportError, AttributeError) as error:
-        return Finding("grading", False, str(error), 'pip install -c constraints.txt -e ".[dev]"', optional=True)
-    return Finding("grading sandbox", sandbox.whole, sandbox.summary, sandbox.mend, optional=True)
+    from gpt2lab.grading.sandbox import sandbox_report
+    loose = [p.what for p in sandbox_report() if not p.held]
+    return Finding("grading sandbox", not loose, f"does not contain: {', '.join(loose)}" if loose else "contains a student's code",
+                   "grade unknown people's work on Linux 5.13 or newer, or on macOS", optional=True)
