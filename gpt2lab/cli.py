@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="gpt2lab: build GPT-2 one piece at a time.", no_args_is_help=True, pretty_exceptions_show_locals=False)
+app = typer.Typer(help="gpt2lab: build GPT-2 one piece at a time.", no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 COURSE = Path(__file__).resolve().parents[1]
 
 

@@ -91,8 +91,7 @@ def _device() -> Finding:
         from gpt2lab.lab import best_device
         name = best_device()
         seen = torch.cuda.get_device_name() if name == "cuda" else name
-        return Finding("device", name != "cpu", f"{seen}, torch {torch.__version__}",
-                       "the CPU is enough for the whole course with mini; README says how to use a GPU", optional=True)
+        return Finding("device", True, f"{seen}, torch {torch.__version__}" + ", enough for mini" * (name == "cpu"))
     except ImportError as error:
         return Finding("device", False, str(error), "install torch first")
 
