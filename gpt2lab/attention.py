@@ -85,8 +85,10 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None,
     """
     _check_shapes(q, k, v, mask)
     T, S = q.shape[-2], k.shape[-2]
-    if mask is None and 1 < T < S:                     # is_causal would count the queries from position 0
+    if mask is None and T not in (1, S):               # is_causal would count the queries from position 0
         mask = causal_mask(T, S, device=q.device)
+    if mask is not None:
+        mask = torch.atleast_2d(mask)                  # the kernel takes no (S,)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None and T == S, dropout_p=dropout_p)
 
 # %% ../notebooks/02_attention.ipynb #export-cache
