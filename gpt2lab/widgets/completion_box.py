@@ -1,0 +1,117 @@
+"""Type a prompt, watch the model continue it, and see where it looked for every token it wrote."""
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import torch
+import traitlets
+
+from gpt2lab.widgets._attention_data import to_uint8
+from gpt2lab.widgets._base import LessonWidget, check_text, escape, token_texts
+
+
+class CompletionBox(LessonWidget):
+    """A prompt box: tokens appear as the model writes them; choose one to see where the model looked while writing it.
+
+    lab: an opened lab. The weights shown are averaged over the heads of a layer, from the last position before the
+    token, the one that predicted it. In the page form the continuation of `prompt` and of `examples` is kept.
+    """
+
+    scripts = ("completion_box.js",)
+
+    prompt = traitlets.Unicode().tag(sync=True)
+    max_new_tokens = traitlets.Int(40).tag(sync=True)
+    temperature = traitlets.Float(0.0).tag(sync=True)
+    seed = traitlets.Int(0).tag(sync=True)
+    run = traitlets.Int(0, help="counted up by the page: please continue the prompt").tag(sync=True)
+    stop = traitlets.Int(0, help="counted up by the page: please stop").tag(sync=True)
+    tokens = traitlets.List(traitlets.Unicode(), help="prompt and continuation so far").tag(sync=True)
+    n_prompt = traitlets.Int(0).tag(sync=True)
+    chances = traitlets.List(traitlets.Float(), help="probability the model gave each written token").tag(sync=True)
+    layers = traitlets.Int().tag(sync=True)
+    rows = traitlets.Bytes(help="layers x written tokens x all tokens, one byte a weight").tag(sync=True)
+    busy = traitlets.Bool(False).tag(sync=True)
+    model_name = traitlets.Unicode().tag(sync=True)
+    examples = traitlets.List(traitlets.Dict(), help="finished runs for other prompts").tag(sync=True)
+
+    def __init__(self, lab: Any, prompt: str = "The ", max_new_tokens: int = 40, temperature: float = 0.0, seed: int = 0,
+                 examples: tuple[str, ...] = ()) -> None:
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens={max_new_tokens}: ask for at least 1")
+        if temperature < 0:
+            raise ValueError(f"temperature={temperature}: it is 0 for the likeliest token, or positive")
+        super().__init__(prompt=check_text(prompt, "prompt"), max_new_tokens=max_new_tokens, temperature=temperature,
+                         seed=seed, layers=lab.model.config.n_layer, model_name=lab.model_name)
+        self._lab, self._turn, self._thread = lab, 0, None
+        for other in examples:
+            self.prompt = check_text(other, "an example")
+            self._write(self._turn)
+            self.examples = [*self.examples, self._result()]
+        self.prompt = prompt
+        self._write(self._turn)
+
+    def _result(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("prompt", "tokens", "n_prompt", "chances", "rows")}
+
+    @traitlets.observe("run")
+    def _start(self, _change: Any) -> None:
+        """Write in a thread, so that a new prompt or a stop is heard while tokens still come."""
+        self._turn += 1
+        self._thread = threading.Thread(target=self._write, args=(self._turn,), daemon=True)
+        self._thread.start()
+
+    @traitlets.observe("stop")
+    def _halt(self, _change: Any) -> None:
+        self._turn += 1
+        self.busy = False
+
+    def wait(self, seconds: float = 60.0) -> None:
+        """Until the running continuation is finished."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _write(self, turn: int) -> None:
+        lab, written = self._lab, []
+        try:
+            prompt_ids = lab.tokenizer.encode(check_text(self.prompt, "the prompt")) or [lab.tokenizer.eot_token]
+            with self.hold_sync():
+                self.tokens, self.chances, self.rows = token_texts(lab.tokenizer, prompt_ids), [], b""
+                self.n_prompt, self.message, self.busy = len(prompt_ids), "", True
+            for token in lab.stream(self.prompt, self.max_new_tokens, self.temperature, seed=self.seed):
+                if turn != self._turn:
+                    return
+                written.append(int(token))
+                self.tokens = token_texts(lab.tokenizer, prompt_ids + written)
+            if turn == self._turn:
+                self._look(prompt_ids, written)
+        except ValueError as error:
+            if turn == self._turn:
+                self.message = str(error)
+        finally:
+            if turn == self._turn:
+                self.busy = False
+
+    @torch.inference_mode()
+    def _look(self, prompt_ids: list[int], written: list[int]) -> None:
+        """One more pass over everything: what each written token's predictor looked at, and how likely it thought it."""
+        if not written:
+            self.message = ("The model has no position left for another token: shorten the prompt."
+                            if len(prompt_ids) >= self._lab.model.config.n_positions
+                            else "The model's first token was the end of the text. Try another prompt.")
+            return
+        ids = torch.tensor([prompt_ids + written], device=self._lab.device)
+        out = self._lab.model(ids, output_attentions=True)
+        start, end = len(prompt_ids) - 1, ids.shape[1] - 1             # position p predicts token p + 1
+        rows = torch.stack([a[0, :, start:end].float().mean(0) for a in out.attentions]).cpu()      # (L, G, T)
+        likely = out.logits[0, start:end].float().softmax(-1).cpu()
+        with self.hold_sync():
+            self.chances = [round(float(likely[g, token]), 6) for g, token in enumerate(written)]
+            self.rows = to_uint8(rows).tobytes()
+
+    def describe(self) -> str:
+        return f"{self.model_name} continues a prompt: {''.join(self.tokens[:self.n_prompt])!r} -> {''.join(self.tokens[self.n_prompt:])!r}"
+
+    def picture(self) -> str:
+        return (f"<p>{escape(''.join(self.tokens[:self.n_prompt]))}"
+                f"<strong>{escape(''.join(self.tokens[self.n_prompt:]))}</strong></p>")
