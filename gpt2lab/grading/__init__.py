@@ -1,4 +1,4 @@
-'''Checks that say what is wrong with an answer, and the scorer behind `nbgrader autograde`.
+"""Checks that say what is wrong with an answer, and the scorer behind `nbgrader autograde`.
 
     from gpt2lab.grading import check
     check("attention.causal_mask", causal_mask)
@@ -56,7 +56,7 @@ The bank: `solutions/NN_topic/bank/right/*.py` and `bank/wrong/*.py`, plain Pyth
 `# piece: attention.causal_mask` (several: separate them with commas); in `wrong/` the second line is `# mistake: <name of
 the diagnosis>`. Each piece is the global called like the last part of the piece's name. `tests/grading/test_banks.py`
 runs all of it.
-'''
+"""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ from .report import Report, judge, run_here
 
 __all__ = [
     "Case", "Check", "Diagnosis", "Outcome", "Report", "all_pieces", "args", "as_tensors",
-    "check", "close", "driver", "exact", "find_check", "raises",
+    "check", "close", "driver", "exact", "find_check", "raises", "sandbox_report",
 ]  # fmt: skip
 
 
@@ -82,3 +82,11 @@ def check(piece: str, answer: Any) -> Report:
         report.note = "This is the package's own version. Where answers are graded it cannot be imported: write your own."
     print(report)
     return report
+
+
+def __getattr__(name: str) -> Any:
+    if name == "sandbox_report":  # for `gpt2lab doctor`; a learner's notebook has no use for it
+        from .sandbox import sandbox_report
+
+        return sandbox_report
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -104,7 +104,7 @@ def drive(case_driver: str, piece: Any, inputs: Inputs) -> Outcome:
         return Outcome(to_plain(DRIVERS[case_driver](piece, copy.deepcopy(inputs))))
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # SystemExit too: `sys.exit()` in an answer is an answer like any other
+    except BaseException as error:  # noqa: BLE001  SystemExit too: `sys.exit()` in an answer is an answer like any other
         return Outcome.of_error(error)
 
 
@@ -144,7 +144,7 @@ def _matches(diagnosis: Diagnosis, case: Case, inputs: Inputs, expected: Outcome
         try:
             if diagnosis.when(inputs, expected, got):
                 return True
-        except Exception:  # a predicate meets every kind of wrong answer: one it cannot read is no match
+        except Exception:  # noqa: BLE001, S110  a predicate meets every kind of wrong answer: one it cannot read is no match
             pass
     if diagnosis.variant is None:
         return False

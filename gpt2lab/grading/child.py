@@ -84,10 +84,10 @@ class Child:
             with time_limit(seconds):
                 source = plain_python(source)
                 linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-                exec(compile(source, name, "exec"), self.namespace)
+                exec(compile(source, name, "exec"), self.namespace)  # noqa: S102  what this process is for
         except TimeUp:
             error = f"TimeUp: the cell ran longer than {seconds:g} s"
-        except BaseException as problem:
+        except BaseException as problem:  # noqa: BLE001
             error = describe(problem, name)
         self._look_for_answers()
         return {"error": error, "output": self.output.take()}
@@ -101,7 +101,7 @@ class Child:
             else:
                 try:
                     value = eval(name, self.namespace)
-                except BaseException:
+                except BaseException:  # noqa: BLE001, S112  not defined yet, or never
                     continue
                 if found and type(found[-1]) is type(value) and "lambda" in name:
                     continue  # a lambda in a check cell is a new object each time
@@ -184,11 +184,12 @@ def main() -> None:
     for chapter in start["chapters"]:
         importlib.import_module(f"gpt2lab.grading.checks.{chapter}")  # their drivers
     os.chdir(start["work"])
-    sandbox.enter(sandbox.Limits(**start["limits"]), start["runtime"], start["work"], start["hidden"])
+    limits = sandbox.Limits(**start["limits"])
+    held_by = sandbox.enter(limits, start["runtime"], start["work"], start["hidden"], frozenset(start["layers"]))
     sys.modules["gpt2lab.grading"].check = check_later
     child = Child(start["answers"])
     sys.stdout = sys.stderr = child.output
-    write_message(replies, {"ready": True})
+    write_message(replies, {"ready": True, "held_by": held_by})
     while (request := read_message(requests)) is not None:
         write_message(replies, answer_to(child, request))
 
@@ -199,9 +200,11 @@ def answer_to(child: Child, request: dict) -> dict:
             return child.cell(request["index"], request["source"], request["seconds"])
         if request["do"] == "found":
             return {piece: len(found) for piece, found in child.found.items()}
-        outcome = child.case(request["piece"], request["which"], request["driver"], plain.decode(request["inputs"]), request["seconds"])
+        outcome = child.case(
+            request["piece"], request["which"], request["driver"], plain.decode(request["inputs"]), request["seconds"]
+        )
         return {"outcome": plain.encode(plain.outcome_to_plain(outcome))}
-    except BaseException as problem:  # a late alarm, or an answer that cannot be written down
+    except BaseException as problem:  # noqa: BLE001  a late alarm, or an answer that cannot be written down
         outcome = plain.Outcome.of_error(problem)
         return {"error": outcome.error[0], "output": "", "outcome": plain.encode(plain.outcome_to_plain(outcome))}
 

@@ -6,6 +6,7 @@ wrong with it. `expected` and `got` are `Outcome`s. Use `close`, `exact`, `raise
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def difference(expected: Any, got: Any, rtol: float, atol: float, where: str = "
         if type(expected) is type(got) and expected == got:
             return None
         return _text_difference(expected, got, where)
-    if expected == got or abs(expected - got) <= atol + rtol * abs(expected) or (expected != expected and got != got):
+    if expected == got or abs(expected - got) <= atol + rtol * abs(expected) or (cmath.isnan(expected) and cmath.isnan(got)):
         return None
     return f"first difference at {at}, expected {show(expected)}, got {show(got)}"
 
@@ -119,7 +120,13 @@ def _array_difference(expected: Any, got: Any, rtol: float, atol: float, at: str
         return f"expected {show(expected)} for {at}, got {show(got)}"
     if wanted.shape != given.shape:
         return f"{at} has shape {given.shape}, expected {wanted.shape}"
-    kinds = {"b": "true or false", "i": "whole numbers", "u": "whole numbers", "f": "floating-point numbers", "c": "complex numbers"}
+    kinds = {
+        "b": "true or false",
+        "i": "whole numbers",
+        "u": "whole numbers",
+        "f": "floating-point numbers",
+        "c": "complex numbers",
+    }
     if wanted.size and kinds[wanted.dtype.kind] != kinds[given.dtype.kind]:
         return f"{at} holds {kinds[given.dtype.kind]} ({given.dtype}), expected {kinds[wanted.dtype.kind]} ({wanted.dtype})"
     if wanted.dtype.kind in "biu":
@@ -161,11 +168,13 @@ def _list_difference(expected: Any, got: Any, rtol: float, atol: float, where: s
 
 
 def _dict_difference(expected: dict, got: dict, rtol: float, atol: float, where: str) -> str | None:
-    for key in expected:
+    for key, wanted in expected.items():
         if key not in got:
             return f"{where or 'result'} has no entry {show(key)}"
-        inner = f"{where}[{show(key)}]" if where else (key if isinstance(key, str) and key.isidentifier() else f"result[{show(key)}]")
-        text = difference(expected[key], got[key], rtol, atol, inner)
+        inner = (
+            f"{where}[{show(key)}]" if where else (key if isinstance(key, str) and key.isidentifier() else f"result[{show(key)}]")
+        )
+        text = difference(wanted, got[key], rtol, atol, inner)
         if text:
             return text
     extra = [key for key in got if key not in expected]

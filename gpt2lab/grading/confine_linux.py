@@ -99,7 +99,13 @@ def _filter(arch: int, clone: int, own_pid_only: tuple[int, ...], denied: tuple[
     for number in denied + DENIED_EVERYWHERE:
         program += [(equal, 0, 1, number), (give, 0, 0, refuse | EPERM)]
     program += [(equal, 0, 1, CLONE3), (give, 0, 0, refuse | ENOSYS)]  # its flags are out of reach: libc falls back to clone
-    program += [(equal, 0, 4, clone), (load, 0, 0, 16), (any_bit, 0, 1, CLONE_THREAD), (give, 0, 0, allow), (give, 0, 0, refuse | EPERM)]
+    program += [
+        (equal, 0, 4, clone),
+        (load, 0, 0, 16),
+        (any_bit, 0, 1, CLONE_THREAD),
+        (give, 0, 0, allow),
+        (give, 0, 0, refuse | EPERM),
+    ]
     for number in own_pid_only:  # kill, tgkill, prlimit64
         program += [(equal, 0, 5, number), (load, 0, 0, 16), (equal, 1, 0, os.getpid()), (equal, 0, 1, 0), (give, 0, 0, allow)]
         program += [(give, 0, 0, refuse | EPERM)]

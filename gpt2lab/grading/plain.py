@@ -10,7 +10,8 @@ import base64
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ class Outcome:
         names = tuple(c.__name__ for c in type(error).__mro__ if c is not object)
         try:
             message = str(error)[:2000]
-        except Exception:  # a learner's __str__ may be broken too
+        except Exception:  # noqa: BLE001  a learner's __str__ may be broken too
             message = "(the error has no readable message)"
         return cls(error=names, message=message)
 
@@ -72,7 +73,7 @@ def to_plain(value: Any, depth: int = 0) -> Any:
         return tuple(to_plain(v, depth + 1) for v in value)
     if isinstance(value, list):
         return [to_plain(v, depth + 1) for v in value]
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return {to_key(v) for v in value}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}

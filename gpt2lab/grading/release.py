@@ -32,7 +32,9 @@ def generate(root: Path = ROOT) -> list[Path]:
         GenerateAssignment(coursedir=folders, config=config).start()
     stale = sorted(p for p in (root / "exercises").glob("[0-9][0-9]_*") if p.name not in names)
     if stale:
-        raise ValueError(f"{', '.join(p.name for p in stale)} in exercises/ has no source in solutions/: remove it or add the source")
+        raise ValueError(
+            f"{', '.join(p.name for p in stale)} in exercises/ has no source in solutions/: remove it or add the source"
+        )
     return [root / "exercises" / name for name in names]
 
 

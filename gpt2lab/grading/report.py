@@ -52,8 +52,9 @@ class Report:
         lines = [f" {self.title}" + total.rjust(max(2 + len(total), 87 - len(self.title)))]
         labels = [("hidden: " if r.hidden else "") + r.name for r in self.results]
         column = min(max((len(label) for label in labels), default=0), 40) + 3
+        named: set[str] = set()
         for label, result in zip(labels, self.results, strict=True):
-            lines += _case_lines(label, result, column)
+            lines += _case_lines(label, result, column, named)
         if self.note:
             lines += textwrap.wrap(self.note, WIDTH, initial_indent="   ", subsequent_indent="   ")
         return "\n".join(lines)
@@ -64,13 +65,17 @@ class Report:
         """`check` has printed it already: the last line of a cell must not show it twice."""
 
 
-def _case_lines(label: str, result: CaseResult, column: int) -> list[str]:
+def _case_lines(label: str, result: CaseResult, column: int, named: set[str]) -> list[str]:
+    """`named`: mistakes that were explained further up, which need no second explanation."""
     indent = " " * (3 + column)
     head = f"   {label.ljust(column)}"
     if not result.problem:
         return [head + "ok"]
     lines = textwrap.wrap(f"wrong: {result.problem}", WIDTH - len(indent)) or ["wrong"]
-    if result.mistake:
+    if result.mistake and result.mistake.name in named:
+        lines += textwrap.wrap(f"likely cause: {_sentence(result.mistake.name)} As above.", WIDTH - len(indent))
+    elif result.mistake:
+        named.add(result.mistake.name)
         section = f" Section {result.mistake.section}." if result.mistake.section else ""
         name, says = _sentence(result.mistake.name), _sentence(result.mistake.says)
         says = says[:1].upper() + says[1:]
@@ -122,7 +127,7 @@ def compare(case: Case, inputs: Inputs, expected: Outcome, got: Outcome) -> str 
     """`case.compare`, where an answer of a form that it cannot read is a wrong answer."""
     try:
         return case.compare(inputs, expected, got)
-    except Exception:
+    except Exception:  # noqa: BLE001
         return f"the answer has another form than expected: {show(got.value)}"
 
 
@@ -148,7 +153,7 @@ def smallest_failing(check: Check, case: Case, inputs: Inputs, run: Runner) -> s
             if fails(candidate):
                 return show_inputs(candidate)
         return show_inputs(_cut_texts(inputs, fails))
-    except Exception:  # out of time, or a comparison that cannot read cut inputs: show the full ones
+    except Exception:  # noqa: BLE001  out of time, or a comparison that cannot read cut inputs: show the full ones
         return show_inputs(inputs)
 
 

@@ -18,9 +18,11 @@ import os
 import platform
 import shutil
 import site
+import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from pathlib import Path
 from . import confine_linux as linux
 
 MEGABYTE = 1 << 20
+ALL_LAYERS = frozenset({"Landlock", "seccomp", "bubblewrap", "sandbox-exec", "resource limits"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Limits:
     cells_seconds: float = 120.0  # all cells together
     piece_seconds: float = 30.0
     submission_seconds: float = 300.0
-    memory: int = 4096 * MEGABYTE  # address space: torch maps about 1 GB before it computes anything
+    memory: int = 3072 * MEGABYTE  # on top of what Python and torch map when they start
     file_size: int = 16 * MEGABYTE
     folder_size: int = 64 * MEGABYTE
     answer_size: int = 64 * MEGABYTE
@@ -48,7 +51,9 @@ class Limits:
 def readable_paths() -> list[str]:
     """Python, its packages without gpt2lab, and the few system files that they read."""
     prefixes = {Path(p).resolve() for p in (sys.prefix, sys.base_prefix, sys.exec_prefix)} | {Path("/usr"), Path("/usr/local")}
-    found = [p / part for p in prefixes for part in ("lib", "lib64", "lib32", "bin", "pyvenv.cfg", "share/zoneinfo", "share/fonts")]
+    found = [
+        p / part for p in prefixes for part in ("lib", "lib64", "lib32", "bin", "pyvenv.cfg", "share/zoneinfo", "share/fonts")
+    ]
     found += [Path(sys.prefix) / part for part in ("lib", "lib64", "bin", "pyvenv.cfg", "Lib", "DLLs")]
     found += [Path(sysconfig.get_paths()[name]) for name in ("stdlib", "platstdlib")]
     found += map(Path, ("/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/proc/cpuinfo", "/proc/meminfo"))
@@ -83,11 +88,12 @@ def _without(paths: dict[str, None], hidden: Path) -> dict[str, None]:
     return kept
 
 
-def command(python: list[str], runtime: Path, work: Path, hidden: list[str]) -> list[str]:
+def command(python: list[str], runtime: Path, work: Path, hidden: list[str], layers: frozenset[str] = ALL_LAYERS) -> list[str]:
     """The command that starts the child: as it is, or behind the system's own jail."""
-    if platform.system() == "Darwin" and shutil.which("sandbox-exec"):
+    if "sandbox-exec" in layers and platform.system() == "Darwin" and shutil.which("sandbox-exec"):
         return ["sandbox-exec", "-p", _mac_profile(runtime, work, hidden), *python]
-    if platform.system() == "Linux" and not linux.landlock_abi() and _bubblewrap_works():
+    landlock = "Landlock" in layers and linux.landlock_abi()
+    if "bubblewrap" in layers and platform.system() == "Linux" and not landlock and _bubblewrap_works():
         return [*_bubblewrap(runtime, work), *python]
     return python
 
@@ -116,7 +122,10 @@ def _bubblewrap(runtime: Path, work: Path) -> list[str]:
 def _bubblewrap_works() -> bool:
     if not shutil.which("bwrap"):
         return False
-    return subprocess.run(["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"], capture_output=True).returncode == 0
+    return (
+        subprocess.run(["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 def environment(work: Path) -> dict[str, str]:
@@ -129,23 +138,28 @@ def environment(work: Path) -> dict[str, str]:
     return made
 
 
-def enter(limits: Limits, runtime: str, work: str, hidden: list[str]) -> None:
-    """Called by the child on itself, before it sees any of the student's code."""
-    if os.name == "posix":
+def enter(limits: Limits, runtime: str, work: str, hidden: list[str], layers: frozenset[str] = ALL_LAYERS) -> list[str]:
+    """Called by the child on itself, before it sees any of the student's code. The names of the layers in force."""
+    held = []
+    if os.name == "posix" and "resource limits" in layers:
         _limit_resources(limits)
-    held_by_system = platform.system() == "Darwin" and shutil.which("sandbox-exec") is not None
+        held.append("resource limits")
     if platform.system() == "Linux":
         linux.die_with_parent()
-        own = f"/proc/{os.getpid()}"
-        if linux.landlock_abi():
-            linux.restrict_files([*readable_paths(), runtime, own], [work, "/dev/null"])
-            held_by_system = True
-        else:
-            held_by_system = not any(os.path.exists(p) for p in hidden)  # bubblewrap shows nothing of them
-        if linux.seccomp_available():
+        if "Landlock" in layers and linux.landlock_abi():
+            linux.restrict_files([*readable_paths(), runtime, f"/proc/{os.getpid()}"], [work, "/dev/null"])
+            held.append("Landlock")
+        elif "bubblewrap" in layers and hidden and not any(os.path.exists(p) for p in hidden):
+            held.append("bubblewrap")  # it shows nothing of them
+        if "seccomp" in layers and linux.seccomp_available():
             linux.restrict_system_calls()
-    if not held_by_system:
+            held.append("seccomp")
+    if "sandbox-exec" in layers and platform.system() == "Darwin" and shutil.which("sandbox-exec"):
+        held.append("sandbox-exec")
+    if not {"Landlock", "bubblewrap", "sandbox-exec"} & set(held):
         sys.addaudithook(_watch(runtime, work, hidden))
+        held.append("audit hook")
+    return held
 
 
 def _limit_resources(limits: Limits) -> None:
@@ -153,8 +167,8 @@ def _limit_resources(limits: Limits) -> None:
 
     wanted = {"RLIMIT_FSIZE": limits.file_size, "RLIMIT_NOFILE": limits.open_files, "RLIMIT_CORE": 0}
     wanted["RLIMIT_CPU"] = int(limits.submission_seconds) + 30
-    if platform.system() != "Darwin":  # macOS refuses a limit below what is mapped at start
-        wanted["RLIMIT_AS"] = limits.memory
+    if platform.system() == "Linux":  # macOS refuses a limit below what is mapped at start
+        wanted["RLIMIT_AS"] = _mapped_now() + _room_for_torch() + limits.memory
     for name, value in wanted.items():
         kind = getattr(resource, name)
         hard = resource.getrlimit(kind)[1]
@@ -162,12 +176,47 @@ def _limit_resources(limits: Limits) -> None:
         resource.setrlimit(kind, (value, value))
 
 
+def _mapped_now() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _room_for_torch() -> int:
+    """Address space that `import torch` will take: a CUDA build maps gigabytes of libraries that it never touches."""
+    if "torch" in sys.modules:
+        return 0
+    packages = Path(sysconfig.get_paths()["platlib"])
+    libraries = [*packages.glob("torch/lib/*.so*"), *packages.glob("nvidia/*/lib/*.so*")]
+    return sum(path.stat().st_size for path in libraries)
+
+
 def _watch(runtime: str, work: str, hidden: list[str]) -> Callable[[str, tuple], None]:
     """The last resort: refuse what Python code does through Python's own doors."""
     roots = tuple(os.path.realpath(p) + os.sep for p in hidden)
     fine = tuple(os.path.realpath(p) + os.sep for p in (runtime, work, *readable_paths()))
-    refused = ("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.startfile", "os.kill", "socket.")
-    changes = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate", "shutil.")
+    refused = (
+        "subprocess.",
+        "os.system",
+        "os.exec",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.fork",
+        "os.startfile",
+        "os.kill",
+        "socket.",
+    )
+    changes = (
+        "sqlite3.connect",
+        "os.remove",
+        "os.rename",
+        "os.rmdir",
+        "os.mkdir",
+        "os.chmod",
+        "os.chown",
+        "os.link",
+        "os.symlink",
+        "os.truncate",
+        "shutil.",
+    )
 
     def inside(path: object, folders: tuple[str, ...]) -> bool:
         if not isinstance(path, str | bytes | os.PathLike):
@@ -178,7 +227,7 @@ def _watch(runtime: str, work: str, hidden: list[str]) -> Callable[[str, tuple],
         if event.startswith(refused) and event != "socket.__new__":
             raise PermissionError(f"{event} is not allowed where answers are graded")
         if event in ("open", "os.listdir", "os.scandir") and values:
-            writes = event == "open" and isinstance(values[1], str) and any(c in values[1] for c in "wax+")
+            writes = event == "open" and _opens_for_writing(*values[1:3])
             if inside(values[0], roots) and not inside(values[0], fine) or writes and not inside(values[0], (fine[1],)):
                 raise PermissionError(f"{values[0]!r} is not open to answers that are being graded")
         elif event.startswith(changes) and values and not inside(values[0], (fine[1],)):
@@ -187,36 +236,74 @@ def _watch(runtime: str, work: str, hidden: list[str]) -> Callable[[str, tuple],
     return hook
 
 
+def _opens_for_writing(mode: object, flags: object) -> bool:
+    if isinstance(mode, str):
+        return any(letter in mode for letter in "wax+")
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND))
+
+
 @dataclass(frozen=True)
 class Protection:
-    """One line of `sandbox_report()`."""
+    """One thing that hostile code tried, and whether it was stopped."""
 
     what: str
     held: bool
     detail: str
 
 
-def sandbox_report() -> list[Protection]:
+@dataclass(frozen=True)
+class SandboxReport:
+    """What the sandbox of this machine stops. `whole`: everything that was tried."""
+
+    protections: tuple[Protection, ...]
+    layers: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        return all(p.held for p in self.protections) and "audit hook" not in self.layers
+
+    @property
+    def summary(self) -> str:
+        open_doors = [p.what for p in self.protections if not p.held]
+        text = f"students' code is graded behind {', '.join(self.layers)}"
+        return text + (f"; not stopped: {', '.join(open_doors)}" if open_doors else "")
+
+    @property
+    def mend(self) -> str:
+        if self.whole:
+            return ""
+        return "grade on Linux (kernel 5.13 or newer, or with bubblewrap installed) or macOS, or only work of people you trust"
+
+
+def sandbox_report(layers: frozenset[str] = ALL_LAYERS) -> SandboxReport:
     """Run a small hostile program in the sandbox of this machine and report what it could do (about a second)."""
     from .session import Session
-
-    probes = {
-        "files of the course": "open({secret!r}).read()",
-        "writing outside": "open({outside!r}, 'w').write('x')",
-        "network": "import socket; socket.create_connection(('127.0.0.1', {port}), 1)",
-        "other programs": "import subprocess; subprocess.run([{python!r}, '-c', ''], check=True)",
-        "memory": "x = bytearray(64 << 30)",
-        "file size": "f = open('big', 'wb'); f.truncate(1 << 30); f.close()",
-    }
-    import socket
-    import tempfile
 
     with tempfile.TemporaryDirectory() as folder, socket.socket() as server:
         secret = Path(folder, "hidden_cases.py")
         secret.write_text("secret")
         server.bind(("127.0.0.1", 0))
         server.listen()
-        facts = {"secret": str(secret), "outside": str(Path(folder, "x")), "port": server.getsockname()[1], "python": sys.executable}
-        with Session([], hidden=[folder], limits=dataclasses.replace(Limits(), cell_seconds=10)) as session:
-            results = [(what, session.run_cell(i, code.format(**facts))) for i, (what, code) in enumerate(probes.items())]
-    return [Protection(what, not done.ok, done.error or "NOT held: the attempt went through") for what, done in results]
+        facts = {
+            "secret": str(secret),
+            "outside": str(Path(folder, "x")),
+            "port": server.getsockname()[1],
+            "python": sys.executable,
+        }
+        with Session([], hidden=[folder], limits=dataclasses.replace(Limits(), cell_seconds=10), layers=layers) as session:
+            results = [(what, session.run_cell(i, code.format(**facts))) for i, (what, code) in enumerate(PROBES.items())]
+            names = session.held_by
+    return SandboxReport(
+        tuple(Protection(what, not done.ok, done.error or "it went through") for what, done in results), tuple(names)
+    )
+
+
+PROBES = {
+    "reading the course": "open({secret!r}).read()",
+    "writing outside": "open({outside!r}, 'w').write('x')",
+    "the network": "import socket; socket.create_connection(('127.0.0.1', {port}), 1)",
+    "starting programs": "import subprocess; subprocess.run([{python!r}, '-c', ''], check=True)",
+    "signals": "import os; os.kill(os.getppid(), 0)",
+    "memory": "x = bytearray(1 << 45)",
+    "large files": "f = open('big', 'wb'); f.truncate(1 << 30); f.close()",
+}

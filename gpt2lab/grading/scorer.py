@@ -77,9 +77,8 @@ def _score_piece(session: Session, check: Check, cases: tuple[Case, ...], questi
         if best.points == best.out_of:
             break
     if best is None:
-        missing = f"not run: there is no {question.expression} after all cells of the notebook have run"
-        results = [CaseResult(c.name, c.points, 0.0, c.hidden, problem=missing) for c in cases]
-        best = Report(check.title, results)
+        results = [CaseResult(c.name, c.points, 0.0, c.hidden, problem="not run") for c in cases]
+        best = Report(check.title, results, note=f"There is no {question.expression} when all cells of the notebook have run.")
     return best
 
 
@@ -98,7 +97,7 @@ class _Asking:
             return Outcome(error=("NotRun",), message=self.given_up)
         began = time.monotonic()
         try:
-            outcome = self.session.ask(self.piece, self.which, case, inputs)
+            outcome = self.session.ask(self.piece, self.which, case, inputs, self.left)
         except Died as end:
             self.given_up = "an earlier case ended the process"
             outcome = Outcome(error=("Stopped",), message=str(end))
@@ -112,4 +111,3 @@ def as_points(reports: list[Report], points: float) -> float:
     if not out_of:
         return 0.0
     return round(min(points, points * sum(r.points for r in reports) / out_of), 4)
-

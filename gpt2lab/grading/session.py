@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from . import plain, sandbox
 from .cases import Case
@@ -55,11 +55,20 @@ class Session:
     cells but for those that killed or outstayed their time.
     """
 
-    def __init__(self, cells: Iterable[str], answers: Iterable[dict] = (), hidden: Iterable[str] = (), limits: sandbox.Limits | None = None):
+    def __init__(
+        self,
+        cells: Iterable[str],
+        answers: Iterable[dict] = (),
+        hidden: Iterable[str] = (),
+        limits: sandbox.Limits | None = None,
+        layers: frozenset[str] = sandbox.ALL_LAYERS,
+    ):
         self.cells = list(cells)
         self.answers = list(answers)
         self.hidden = [os.path.realpath(p) for p in hidden]
         self.limits = limits or sandbox.Limits()
+        self.layers = layers  # fewer only to see what the others hold
+        self.held_by: list[str] = []
         self.chapters = sorted({a["piece"].partition(".")[0] for a in self.answers})
         self.results: list[CellResult] = [CellResult() for _ in self.cells]
         self.skip: set[int] = set()
@@ -68,10 +77,10 @@ class Session:
         self.ready = False
         self.began = time.monotonic()
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *details: Any) -> None:
+    def __exit__(self, *details: object) -> None:
         self.stop()
 
     # --- what the scorer asks -------------------------------------------------------------------------------------
@@ -87,15 +96,24 @@ class Session:
         return {a["piece"]: found[a["piece"]] for a in self.answers if isinstance(found.get(a["piece"]), int)}
 
     def run_cell(self, index: int, source: str) -> CellResult:
-        reply = self._request({"do": "cell", "index": index, "source": source, "seconds": self.limits.cell_seconds}, self.limits.cell_seconds)
+        reply = self._request(
+            {"do": "cell", "index": index, "source": source, "seconds": self.limits.cell_seconds}, self.limits.cell_seconds
+        )
         return CellResult(str(reply.get("error", "")), str(reply.get("output", "")))
 
-    def ask(self, piece: str, which: int, case: Case, inputs: Any) -> plain.Outcome:
+    def ask(self, piece: str, which: int, case: Case, inputs: Any, left: float) -> plain.Outcome:
         """One call of one definition. Died when the process did not survive it."""
         if not self.ready:
             self.run_cells()
-        seconds = max(0.5, min(case.seconds, self.seconds_left()))
-        request = {"do": "case", "piece": piece, "which": which, "driver": case.driver, "inputs": plain.encode(inputs), "seconds": seconds}
+        seconds = round(max(0.5, min(case.seconds, left, self.seconds_left())), 1)
+        request = {
+            "do": "case",
+            "piece": piece,
+            "which": which,
+            "driver": case.driver,
+            "inputs": plain.encode(inputs),
+            "seconds": seconds,
+        }
         reply = self._request(request, seconds)
         try:
             return plain.outcome_from_plain(plain.decode(reply["outcome"]))
@@ -139,7 +157,7 @@ class Session:
         copy_package(runtime, self.chapters)
         start = f"import sys; sys.path.insert(0, {str(runtime)!r}); from gpt2lab.grading.child import main; main()"
         self.process = subprocess.Popen(
-            sandbox.command([sys.executable, "-I", "-B", "-c", start], runtime, work, self.hidden),
+            sandbox.command([sys.executable, "-I", "-B", "-c", start], runtime, work, self.hidden, self.layers),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             cwd=work, env=sandbox.environment(work), start_new_session=True,
         )  # fmt: skip
@@ -148,14 +166,13 @@ class Session:
         threading.Thread(target=self._listen, args=(self.process, self.replies), daemon=True).start()
         threading.Thread(target=self._hear_complaints, args=(self.process,), daemon=True).start()
         message = {"runtime": str(runtime), "work": str(work), "hidden": self.hidden, "chapters": self.chapters}
-        message |= {"answers": self.answers, "limits": dataclasses.asdict(self.limits)}
+        message |= {"answers": self.answers, "limits": dataclasses.asdict(self.limits), "layers": sorted(self.layers)}
         try:
             self._send(message)
             reply = self._receive(60)
         except Died as end:  # no student's code has run yet: the fault is ours
             raise RuntimeError(f"the sandbox did not start ({end}): {self.complaints.decode(errors='replace')[-2000:]}") from end
-        if reply != {"ready": True}:
-            raise RuntimeError(f"the sandbox did not start: {reply}")
+        self.held_by = reply["held_by"]
 
     def _request(self, message: dict, seconds: float) -> dict:
         if self.process is None:
@@ -252,7 +269,11 @@ def folder_size(folder: Path, enough: int) -> int:
     for where, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(where, name)).st_blocks * 512 if os.name == "posix" else os.path.getsize(os.path.join(where, name))
+                total += (
+                    os.lstat(os.path.join(where, name)).st_blocks * 512
+                    if os.name == "posix"
+                    else os.path.getsize(os.path.join(where, name))
+                )
         if total > enough:
             break
     return total

@@ -17,7 +17,15 @@ NAME = "01_tokenizer"
 
 
 def solution_cell(name: str, source: str):
-    marks = {"grade": False, "solution": True, "locked": False, "task": False, "grade_id": name, "schema_version": 3, "cell_type": "code"}
+    marks = {
+        "grade": False,
+        "solution": True,
+        "locked": False,
+        "task": False,
+        "grade_id": name,
+        "schema_version": 3,
+        "cell_type": "code",
+    }
     return new_code_cell(source, id=name, metadata={"nbgrader": marks})
 
 
@@ -39,11 +47,11 @@ PIECES = """def pretokenize(text):
     return regex.findall(r"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", text)
     ### END SOLUTION
 """
-HIDDEN = '''from gpt2lab.grading import Case, args, exact
+HIDDEN = """from gpt2lab.grading import Case, args, exact
 
 SECRET = "zebra crossing 7 times"
 HIDDEN = {"tokenizer.pretokenize": (Case("a secret text", lambda rng: args(SECRET), points=2, compare=exact()),)}
-'''
+"""
 
 
 def make_course(root: Path) -> Path:
@@ -72,7 +80,13 @@ def make_course(root: Path) -> Path:
 def nbgrader(root: Path, *arguments: str) -> str:
     environment = os.environ | {"JUPYTER_CONFIG_DIR": str(root), "IPYTHONDIR": str(root / ".ipython"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", *arguments], cwd=root, capture_output=True, text=True, env=environment, timeout=600
+        [sys.executable, "-m", "nbgrader", *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=600,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-6000:]
     return done.stdout + done.stderr
