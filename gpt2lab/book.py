@@ -14,6 +14,7 @@ from pathlib import Path
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 COUNTED = {".py", ".js", ".css", ".json", ".txt", ".safetensors"}      # what a notebook's output can depend on
+UNSEEN = {"grading", "book.py", "cli.py", "doctor.py"}                # no lesson's output depends on these
 SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks")
 
 
@@ -29,7 +30,7 @@ def build(course: Path, *, execute: bool = True, out: Path | None = None) -> int
         raise ValueError(f"{course} has no {missing[0]}: run `gpt2lab book` from a clone of the course's repository")
     target = Path(out).resolve() if out else course
     if execute:
-        forget_stale_outputs(course, target / "_build")
+        forget_stale_outputs(target / "_build")
     else:      # nothing may be left over from a build with outputs, nor the other way round
         shutil.rmtree(target / "_build" / "html", ignore_errors=True)
     status = subprocess.call(book_command(course, target, execute), cwd=course, env={**os.environ, **OFFLINE})
@@ -48,7 +49,7 @@ def book_command(course: Path, target: Path, execute: bool) -> list[str]:
     return command
 
 
-def forget_stale_outputs(course: Path, build_dir: Path) -> bool:
+def forget_stale_outputs(build_dir: Path) -> bool:
     """Empty the cache of executed notebooks if the package changed since it was filled; says whether it did."""
     stamp, now = build_dir / "package.sha256", fingerprint(Path(__file__).parent)
     if stamp.exists() and stamp.read_text() == now:
@@ -63,7 +64,8 @@ def forget_stale_outputs(course: Path, build_dir: Path) -> bool:
 def fingerprint(package: Path) -> str:
     """One hash over every file of the package that a notebook's output can depend on."""
     total = hashlib.sha256()
-    for path in sorted(p for p in package.rglob("*") if p.suffix in COUNTED and p.is_file()):
+    counted = (p for p in package.rglob("*") if p.suffix in COUNTED and p.relative_to(package).parts[0] not in UNSEEN)
+    for path in sorted(p for p in counted if p.is_file()):
         total.update(path.relative_to(package).as_posix().encode() + b"\0")
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()

@@ -4,7 +4,7 @@ MathJax is copied from the installed package sphinx-mathjax-offline. Widgets bri
 that ipywidgets leaves in a notebook, and the scripts that would read it, stay out of the pages.
 
 It also lets the notebooks' ordinary Markdown links work here as they do in JupyterLab: a link to an exercise becomes a
-download, a link to `glossary.md#term-softmax` finds its entry.
+download, a link to `glossary.md#term-softmax` finds its entry. And it hides what is meant for nbdev.
 """
 from __future__ import annotations
 
@@ -67,6 +67,28 @@ class ExerciseDownloads(SphinxTransform):
                 "", "", nodes.inline("", "", *text, classes=["xref", "download"]), reftarget=f"/{path}", refdoc=self.env.docname))
 
 
+class PackageCells(SphinxTransform):
+    """Lines such as `#| export` are for the tool that writes the package: a reader sees a label on the cell instead."""
+
+    default_priority = 410
+
+    def apply(self, **kwargs: Any) -> None:
+        for cell in list(self.document.findall(lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "cell_code")):
+            for block in list(cell.findall(nodes.literal_block))[:1]:
+                code = block.astext().splitlines()
+                marks = [line for line in code if line.startswith("#|")]
+                if not marks:
+                    continue
+                if len(marks) == len([line for line in code if line.strip()]):
+                    cell.parent.remove(cell)
+                    continue
+                kept = "\n".join(line for line in code if not line.startswith("#|")).strip("\n")
+                block.rawsource, block.children = kept, []
+                block += nodes.Text(kept)
+                if any(mark.split()[1:2] == ["export"] for mark in marks):
+                    cell["classes"].append("goes-into-package")
+
+
 def name_glossary_terms(app: Sphinx, doctree: nodes.document) -> None:
     """Let `glossary.md#term-softmax` be followed like a heading's anchor."""
     terms = [term for glossary in doctree.findall(addnodes.glossary) for term in glossary.findall(nodes.term)]
@@ -87,6 +109,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", set_repository, priority=900)
     app.add_config_value("comments_config", {}, "env")     # Jupyter Book sets it even when nothing uses it
     app.add_transform(ExerciseDownloads)
+    app.add_transform(PackageCells)
     app.connect("doctree-read", drop_widget_state)
     app.connect("doctree-read", name_glossary_terms)
     app.connect("build-finished", copy_mathjax)
