@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ from gpt2lab.attention import CausalSelfAttention, KVCache, causal_mask
 
 
 def side_by_side(calls: dict[str, Callable[[], object]], device: str, rounds: int) -> dict[str, float]:
-    """Median seconds of each call; the calls take turns, so that a slow moment of the machine hits all of them."""
+    """Fastest run of each call, in seconds; the calls take turns, so that a slow moment of the machine hits all of them."""
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(rounds + 1):
@@ -31,7 +30,7 @@ def side_by_side(calls: dict[str, Callable[[], object]], device: str, rounds: in
             wait()
             if turn:                                       # the first turn warms up
                 times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: min(values) for name, values in times.items()}
 
 
 def print_ratios(title: str, ours: float, others: dict[str, float], unit: str, factor: float) -> None:
