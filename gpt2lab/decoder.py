@@ -237,4 +237,4 @@ def cross_entropy_loss(logits: Tensor, targets: Tensor, ignore_index: int = -100
     if not len(counted):
         raise ValueError(f"every target is {ignore_index}: there is nothing to average over")
     _check_range("target", counted, logits.shape[-1], f"mark padding with ignore_index={ignore_index}")
-    return F.cross_entropy(logits.flatten(0, -2), targets.flatten().long(), ignore_index=ignore_index)
+    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1).long(), ignore_index=ignore_index)
