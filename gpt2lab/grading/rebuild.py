@@ -6,14 +6,15 @@ Nothing in a submission is trusted to be well formed: a damaged file gives a not
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 LARGEST = 50 << 20  # bytes; a notebook with many pictures has a few millions
-KINDS = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
+KINDS = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_markdown_cell}  # raw text would become HTML
 
 
 def grade_id(cell: NotebookNode) -> str:
@@ -95,6 +96,8 @@ def rebuild(released: NotebookNode, data: bytes) -> NotebookNode:
         if is_students(original):
             gone = original.source if i == first_code or original.cell_type != "code" else ""  # the imports come back
             cell.source = taken[i].source if i in taken else gone
+            if cell.source != original.source:
+                make_harmless(cell)
         rebuilt.cells += [cell, *extra.get(i, [])]
     if problem:
         rebuilt.cells.insert(0, new_markdown_cell(f"**{problem}**"))
@@ -118,8 +121,17 @@ def _places(released: NotebookNode) -> dict[tuple[str, ...], int]:
     return found
 
 
+def make_harmless(cell: NotebookNode) -> None:
+    """A student's text is looked at in the instructor's browser, signed in to formgrader: tags and scripts show, but do nothing."""
+    if cell.cell_type == "markdown":
+        source = re.sub(r"&(?=#|\w+;)", "&amp;", cell.source)
+        source = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", source)
+        cell.source = re.sub(r"(?i)(javascript|vbscript|data)(\s*:)", r"\1 \2", source)
+
+
 def _own(cell: NotebookNode) -> NotebookNode:
     copy = nbformat.from_dict(cell)
+    make_harmless(copy)
     copy.metadata.pop("nbgrader", None)
     copy.id = "own"
     return copy

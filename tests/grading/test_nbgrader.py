@@ -6,7 +6,7 @@ import re
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 from . import course
 
@@ -45,6 +45,12 @@ def doubled(root):
     easy.source, easy.id = 'print("all points, please")', "second"
     notebook.cells.append(easy)
     return notebook
+
+
+def scripted(notebook):
+    text = "hi <script>alert(1)</script> <img src=x onerror='alert(2)'> **bold** $a & b$ [l](javascript:alert(3)) [m](&#106;avascript:alert(4))"
+    notebook.cells[1:1] = [new_markdown_cell(text), new_raw_cell("<script>alert(5)</script>")]
+    return own_cells(notebook, 1, "print('<script>alert(6)</script>')")
 
 
 def pass_check(cell):
@@ -143,6 +149,7 @@ def submissions(root):
             own_cells(right(root), 3, "import threading, time\nfor i in range(50): threading.Thread(target=time.sleep, args=(999,)).start()"),
             FULL,
         ),
+        "script": (scripted(right(root)), FULL),
         "markdown_only": (
             nbformat.v4.new_notebook(cells=[new_markdown_cell("I have done it")]), 0,
         ),
@@ -155,7 +162,7 @@ def graded(tmp_path_factory):
     root = course.make_course(tmp_path_factory.mktemp("course"))
     expected = submissions(root)
     with (root / "nbgrader_config.py").open("a") as config:  # patience for honest answers is not what these tests are about
-        config.write("\nc.ScoreAnswers.cell_seconds = 2\nc.ScoreAnswers.piece_seconds = 4\n")
+        config.write("\nc.ScoreAnswers.cell_seconds = 5\nc.ScoreAnswers.piece_seconds = 6\n")
     for student, (notebook, _) in expected.items():
         path = course.submit(root, student, notebook)
         if student == "right":
@@ -174,7 +181,7 @@ def graded(tmp_path_factory):
     "syntax_error", "below_the_checks", "above_the_stub", "in_a_check_cell", "no_solution_cells", "check_removed", "check_changed",
     "check_changed_wrong", "check_doubled", "setup_removed", "exits", "hard_exit", "exit_in_answer", "huge", "hungry",
     "endless_answer", "deep_answer", "noisy", "warnings", "patches_grading", "equal_to_all", "reads_secrets", "writes_marks",
-    "package_version", "tells_secrets", "writes_nonsense", "fills_the_disk", "many_threads", "markdown_only",
+    "package_version", "tells_secrets", "writes_nonsense", "fills_the_disk", "many_threads", "script", "markdown_only",
 ]))  # fmt: skip
 def test_points(graded, student):
     _, expected, points, feedback = graded
@@ -212,6 +219,13 @@ def test_course_files_are_unharmed(graded):
     root = graded[0]
     assert (root / "solutions" / course.NAME / "hidden_cases.py").read_text() == course.HIDDEN
     assert (root / "gradebook.db").stat().st_mode & 0o600 == 0o600
+
+
+def test_a_students_script_does_not_run_for_the_instructor(graded):
+    page = graded[3]["script"]
+    assert "<strong>bold</strong>" in page
+    assert "<script>alert" not in page
+    assert not re.search(r"<[^>]*(onerror|javascript:)", page)
 
 
 def test_feedback_is_short(graded):
