@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -35,7 +36,7 @@ def test_command_makes_warnings_errors_and_checks_references(tmp_path) -> None:
 
 def test_without_execution_nothing_runs_and_the_rest_stays(tmp_path) -> None:
     command = book.book_command(COURSE, tmp_path, False)
-    changed = yaml.safe_load(open(command[command.index("--config") + 1], encoding="utf-8"))
+    changed = yaml.safe_load(Path(command[command.index("--config") + 1]).read_text(encoding="utf-8"))
     original = yaml.safe_load((COURSE / "_config.yml").read_text(encoding="utf-8"))
     assert changed["execute"].pop("execute_notebooks") == "off" and original["execute"].pop("execute_notebooks") == "cache"
     assert changed["sphinx"].pop("local_extensions") == {"offline_book": str(COURSE / "book" / "_ext")}
