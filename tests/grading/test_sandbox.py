@@ -104,7 +104,7 @@ def test_ordinary_work_is_possible():
         "import threading\nt = threading.Thread(target=print, args=('from a thread',))\nt.start(); t.join()",
         "%matplotlib inline\n!ls\nget_ipython().run_line_magic('timeit', '1')\ndisplay(1)",
         "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int = 1\nA(2)",
-        "import inspect\ndef f():\n    return 1\nassert inspect.getsource(f).endswith('return 1')",
+        "import inspect\ndef f():\n    return 1\nassert 'return 1' in inspect.getsource(f)",
         "assert __name__ == '__main__'",
         "import random, numpy; numpy.random.rand(3)",
     ]
