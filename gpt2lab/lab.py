@@ -33,8 +33,12 @@ class Lab:
     model_name: str
 
     def encode(self, text: str) -> Tensor:
-        """Token ids (1, T) on the lab's device; empty text becomes the end-of-text token, which starts a document."""
-        return torch.tensor([self.tokenizer.encode(text) or [self.tokenizer.eot_token]], device=self.device)
+        """Token ids (1, T) on the lab's device; empty text becomes the end-of-text token, which starts a document.
+
+        A special token spelled out in the text is ordinary text: what somebody typed gives no commands.
+        """
+        ids = self.tokenizer.encode(text, disallowed_special=())
+        return torch.tensor([ids or [self.tokenizer.eot_token]], device=self.device)
 
     @torch.inference_mode()
     def stream(self, prompt: str, max_new_tokens: int = 40, temperature: float = 0.0, top_k: int | None = None,
@@ -45,6 +49,10 @@ class Lab:
         """
         if temperature < 0:
             raise ValueError(f"temperature={temperature}: it is 0 for the likeliest token, or positive")
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k={top_k}: draw from at least 1 token, or from all of them with None")
+        if max_new_tokens < 0:
+            raise ValueError(f"max_new_tokens={max_new_tokens}: it is 0 or more")
         generator = torch.Generator().manual_seed(seed)
         cache, new = self.model.new_cache(), self.encode(prompt)
         room = self.model.config.n_positions - new.shape[1]
@@ -81,7 +89,7 @@ def open_lab(model: str | None = None, device: str | None = None) -> Lab:
     default the best one there is, or GPT2LAB_DEVICE.
     """
     name = model or os.environ.get("GPT2LAB_MODEL") or "mini"
-    chosen = torch.device(device or os.environ.get("GPT2LAB_DEVICE") or best_device())
+    chosen = _device(device or os.environ.get("GPT2LAB_DEVICE") or best_device())
     directory = find_model(name)
     network = from_pretrained(directory, device=chosen)
     tokenizer = Tokenizer.load(directory)
@@ -114,6 +122,17 @@ def best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name; ValueError when torch does not know it or this machine lacks it."""
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+        return device
+    except (RuntimeError, AssertionError) as error:                # AssertionError: a torch built without CUDA
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used here ({reason}): this machine has {best_device()}") from error
 
 
 def _describe(device: torch.device) -> str:
