@@ -46,7 +46,7 @@ class AttentionPlayground(LessonWidget):
         try:
             self._compute(check_text(self.text))
             self.message = ""
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             self.message = str(error)
 
     @torch.inference_mode()

@@ -80,7 +80,7 @@ class AttentionViewer(LessonWidget):
             looks = [lab.look(text) for lab in self._labs]
             self._show(token_texts(self._labs[0].tokenizer, looks[0].input_ids[0].tolist()), [look.attentions for look in looks])
             self.message = ""
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             self.message = str(error)
 
     def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:

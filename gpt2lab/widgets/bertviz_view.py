@@ -38,8 +38,10 @@ def _without_network(page: str, tokens: list[str]) -> str:
     found = re.search(r"const params = (\{.*\}); // HACK", script)
     params = json.loads(found.group(1))
     params["attention"] = [{**part, "attn": _rounded(part["attn"])} for part in params["attention"]]
-    script = script[:found.start(1)] + to_json(params) + script[found.end(1):]
+    rest = script[script.index("\n", found.end(1)):]                       # after a comment that repeats the data unescaped
+    script = script[:found.start(1)] + to_json(params) + ";" + rest
     script = re.sub(r"\s*console\.log\([^)\n]*\);?", "", script)
+    script = re.sub(r"require\.config\(\{.*?\n\}\);", "", script, flags=re.S)          # the addresses of d3 and jQuery
     body = body.replace("Layer: <select", f'<label for="{key}-layer">Layer: </label><select')
     for name in ("layer", "vis", "left", "right", "attention"):             # several views may stand on one page
         body = re.sub(rf'id=(["\'])({name})\1', rf'id="{key}-{name}"', body)

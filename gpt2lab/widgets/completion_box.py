@@ -43,7 +43,7 @@ class CompletionBox(LessonWidget):
             raise ValueError(f"temperature={temperature}: it is 0 for the likeliest token, or positive")
         super().__init__(prompt=check_text(prompt, "prompt"), max_new_tokens=max_new_tokens, temperature=temperature,
                          seed=seed, layers=lab.model.config.n_layer, model_name=lab.model_name)
-        self._lab, self._turn, self._thread = lab, 0, None
+        self._lab, self._turn, self._thread, self._lock = lab, 0, None, threading.Lock()
         for other in examples:
             self.prompt = check_text(other, "an example")
             self._write(self._turn)
@@ -57,57 +57,61 @@ class CompletionBox(LessonWidget):
     @traitlets.observe("run")
     def _start(self, _change: Any) -> None:
         """Write in a thread, so that a new prompt or a stop is heard while tokens still come."""
-        self._turn += 1
+        with self._lock:
+            self._turn += 1
         self._thread = threading.Thread(target=self._write, args=(self._turn,), daemon=True)
         self._thread.start()
 
     @traitlets.observe("stop")
     def _halt(self, _change: Any) -> None:
-        self._turn += 1
-        self.busy = False
+        with self._lock:
+            self._turn += 1
+            self.busy = False
 
     def wait(self, seconds: float = 60.0) -> None:
         """Until the running continuation is finished."""
         if self._thread is not None:
             self._thread.join(seconds)
 
+    def _show(self, turn: int, **values: Any) -> bool:
+        """Send values to the page together, unless a newer run or a stop has come: then False."""
+        with self._lock:
+            if turn != self._turn:
+                return False
+            with self.hold_sync():
+                for name, value in values.items():
+                    setattr(self, name, value)
+            return True
+
     def _write(self, turn: int) -> None:
         lab, written = self._lab, []
         try:
             prompt_ids = lab.tokenizer.encode(check_text(self.prompt, "the prompt")) or [lab.tokenizer.eot_token]
-            with self.hold_sync():
-                self.tokens, self.chances, self.rows = token_texts(lab.tokenizer, prompt_ids), [], b""
-                self.n_prompt, self.message, self.busy = len(prompt_ids), "", True
+            texts = token_texts(lab.tokenizer, prompt_ids)
+            if not self._show(turn, tokens=list(texts), n_prompt=len(texts), chances=[], rows=b"", message="", busy=True):
+                return
             for token in lab.stream(self.prompt, self.max_new_tokens, self.temperature, seed=self.seed):
-                if turn != self._turn:
-                    return
                 written.append(int(token))
-                self.tokens = token_texts(lab.tokenizer, prompt_ids + written)
-            if turn == self._turn:
-                self._look(prompt_ids, written)
-        except ValueError as error:
-            if turn == self._turn:
-                self.message = str(error)
-        finally:
-            if turn == self._turn:
-                self.busy = False
+                texts += token_texts(lab.tokenizer, [int(token)])
+                if not self._show(turn, tokens=list(texts)):
+                    return
+            self._show(turn, busy=False, **self._look(prompt_ids, written))
+        except (ValueError, RuntimeError) as error:
+            self._show(turn, busy=False, message=str(error))
 
     @torch.inference_mode()
-    def _look(self, prompt_ids: list[int], written: list[int]) -> None:
+    def _look(self, prompt_ids: list[int], written: list[int]) -> dict[str, Any]:
         """One more pass over everything: what each written token's predictor looked at, and how likely it thought it."""
         if not written:
-            self.message = ("The model has no position left for another token: shorten the prompt."
-                            if len(prompt_ids) >= self._lab.model.config.n_positions
-                            else "The model's first token was the end of the text. Try another prompt.")
-            return
+            full = len(prompt_ids) >= self._lab.model.config.n_positions
+            return {"message": "The model has no position left for another token: shorten the prompt." if full
+                    else "The model's first token was the end of the text. Try another prompt."}
         ids = torch.tensor([prompt_ids + written], device=self._lab.device)
         out = self._lab.model(ids, output_attentions=True)
         start, end = len(prompt_ids) - 1, ids.shape[1] - 1             # position p predicts token p + 1
         rows = torch.stack([a[0, :, start:end].float().mean(0) for a in out.attentions]).cpu()      # (L, G, T)
         likely = out.logits[0, start:end].float().softmax(-1).cpu()
-        with self.hold_sync():
-            self.chances = [round(float(likely[g, token]), 6) for g, token in enumerate(written)]
-            self.rows = to_uint8(rows).tobytes()
+        return {"chances": [round(float(likely[g, token]), 6) for g, token in enumerate(written)], "rows": to_uint8(rows).tobytes()}
 
     def describe(self) -> str:
         return f"{self.model_name} continues a prompt: {''.join(self.tokens[:self.n_prompt])!r} -> {''.join(self.tokens[self.n_prompt:])!r}"

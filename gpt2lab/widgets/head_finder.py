@@ -49,7 +49,7 @@ class HeadFinder(LessonWidget):
         try:
             self._compute()
             self.message = ""
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             self.message = str(error)
 
     @torch.inference_mode()

@@ -43,7 +43,7 @@ class LogitLens(LessonWidget):
         try:
             self._compute(check_text(self.text))
             self.message = ""
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             self.message = str(error)
 
     @torch.inference_mode()

@@ -5,7 +5,7 @@ const FIELDS = { n_layer: ["layers", 1, 96], n_head: ["heads", 1, 128], n_embd: 
 
 function parameterRows({ n_layer: L, n_embd: C, n_positions: P, vocab_size: V }) {
   // [part, name, how many times, shape in letters, shape]
-  return [["embeddings", "wte", 1, "(V, C)", [V, C]], ["embeddings", "wpe", 1, "(P, C)", [P, C]],
+  return [["embeddings", "wte.weight", 1, "(V, C)", [V, C]], ["embeddings", "wpe.weight", 1, "(P, C)", [P, C]],
     ["norms", "ln_1.weight, ln_1.bias", 2 * L, "(C,)", [C]],
     ["attention", "attn.c_attn.weight", L, "(3C, C)", [3 * C, C]], ["attention", "attn.c_attn.bias", L, "(3C,)", [3 * C]],
     ["attention", "attn.c_proj.weight", L, "(C, C)", [C, C]], ["attention", "attn.c_proj.bias", L, "(C,)", [C]],

@@ -48,7 +48,7 @@ class ShapeCalculator(LessonWidget):
     def rows(self) -> list[Tensor]:
         """The learned tensors in the order of the model, each kind once."""
         layers, _heads, C, positions, vocab = (self.config[f] for f in FIELDS)
-        return [Tensor("wte", 1, (vocab, C)), Tensor("wpe", 1, (positions, C)),
+        return [Tensor("wte.weight", 1, (vocab, C)), Tensor("wpe.weight", 1, (positions, C)),
                 Tensor("ln_1.weight, ln_1.bias", 2 * layers, (C,)),
                 Tensor("attn.c_attn.weight", layers, (3 * C, C)), Tensor("attn.c_attn.bias", layers, (3 * C,)),
                 Tensor("attn.c_proj.weight", layers, (C, C)), Tensor("attn.c_proj.bias", layers, (C,)),

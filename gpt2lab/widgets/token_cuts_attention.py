@@ -41,7 +41,7 @@ class TokenCutsAttention(LessonWidget):
         try:
             self.cuts = [self._run(name, ids, note) for name, ids, note in self._both(check_text(self.text))]
             self.message = ""
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             self.message = str(error)
 
     def _both(self, text: str) -> list[tuple[str, list[int], str]]:
