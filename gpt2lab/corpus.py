@@ -32,11 +32,10 @@ def documents() -> Iterator[str]:
     The first call reads some 3,000 source files (about 15 s) and keeps the result in the user's cache directory.
     """
     cached = _cache_file()
-    try:
-        yield from json.loads(cached.read_text(encoding="utf-8"))
+    if (pieces := _read_cache(cached)) is not None:
+        yield from pieces
         return
-    except (OSError, ValueError):          # absent or damaged: read the sources again
-        pieces = list(dict.fromkeys(_read_sources()))
+    pieces = list(dict.fromkeys(_read_sources()))
     with contextlib.suppress(OSError):     # a read-only home costs the next call the same 15 s, nothing else
         cached.parent.mkdir(parents=True, exist_ok=True)
         half = cached.with_suffix(f".{os.getpid()}.part")
@@ -65,6 +64,15 @@ def split() -> tuple[list[str], list[str]]:
         digest = hashlib.sha256(document.encode()).digest()
         (held_out if digest[0] * 256 + digest[1] < 65536 // HELD_OUT_SHARE else train).append(document)
     return train, held_out
+
+
+def _read_cache(path: Path) -> list[str] | None:
+    """What an earlier call kept; None when it is absent or damaged, and the sources have to be read again."""
+    try:
+        pieces = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return pieces if isinstance(pieces, list) and pieces and all(isinstance(piece, str) for piece in pieces) else None
 
 
 def _read_sources() -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Practice tasks for mini: short made-up episodes that reward looking back, mixed into the documentation it learns from.
 
 Documentation rarely repeats fresh material word for word, so a small model trained on nothing else hardly learns to copy.
-An episode shows something new and then asks for it again; its symbols never come back in another episode.
+An episode shows something made up on the spot and then asks for it again: only looking back answers it, nothing remembered
+from another episode does.
 """
 from __future__ import annotations
 
@@ -12,11 +13,14 @@ from gpt2lab.tokenizer import Tokenizer
 CONSONANTS, VOWELS = "bdfghjklmnprstvwz", "aeiou"
 
 
-def repeated_tokens(rng: Random, tokenizer: Tokenizer, length: int) -> list[int]:
-    """Random tokens, then the same ones again and again: what an induction head completes (Olsson et al. 2022)."""
+def repeated_tokens(rng: Random, tokenizer: Tokenizer, length: int) -> tuple[list[int], int]:
+    """Random tokens, then the same ones again and again: what an induction head completes (Olsson et al. 2022).
+
+    Returns the ids and the length of the first showing, in which nothing can be foreseen.
+    """
     period = rng.randint(8, length // 2)
     block = [rng.randrange(tokenizer.eot_token) for _ in range(period)]
-    return [block[i % period] for i in range(length)]
+    return [block[i % period] for i in range(length)], period
 
 
 def mapping(rng: Random, length: int) -> str:
@@ -35,15 +39,17 @@ def question(rng: Random, length: int) -> str:
     return "\n".join(lines + [f"Q: What colour is the {name}? A: {facts[name]}" for name in names]) + "\n"
 
 
-def episode(rng: Random, tokenizer: Tokenizer, length: int) -> list[int]:
-    """`length` token ids of practice, the kind drawn at random; one episode fills one training row."""
+def episode(rng: Random, tokenizer: Tokenizer, length: int) -> tuple[list[int], int]:
+    """`length` token ids of practice, the kind drawn at random, and how many of the first ones nothing could foresee."""
+    if length < 16:
+        raise ValueError(f"length={length}: nothing can be shown and asked for again in fewer than 16 tokens")
     kind = rng.random()
     if kind < 0.5:
         return repeated_tokens(rng, tokenizer, length)
     ids: list[int] = []
     while len(ids) < length:                               # token counts of made-up words vary
         ids += [*tokenizer.encode((mapping if kind < 0.85 else question)(rng, length // 2)), tokenizer.eot_token]
-    return ids[:length]
+    return ids[:length], 0
 
 
 def _word(rng: Random) -> str:
