@@ -275,7 +275,7 @@ class Vocabulary:
         try:
             return b"".join([self._bytes[i] for i in ids])
         except (KeyError, TypeError):
-            wrong = next(i for i in ids if not isinstance(i, int) or i not in self._bytes)
+            wrong = next(i for i in ids if not hasattr(i, "__index__") or i not in self._bytes)
             raise ValueError(f"{wrong!r} is not a token id: ids are whole numbers from 0 to {self.n_vocab - 1}") from None
 
     def decode(self, ids: Iterable[int], errors: str = "replace") -> str:
@@ -393,7 +393,7 @@ def safe_blocks(texts: Iterable[str], specials: Iterable[str] = ()) -> Iterator[
     reach = max([1, *(len(half) for half, _ in halves)])
     pending = []                                             # pieces in which no cut was found
     for piece in even_pieces(texts):
-        tail = pending[-1][-reach:] if pending else ""
+        tail = "".join(pending[-reach:])[-reach:]
         seen = tail + piece
         cuts = (match.start() for match in _LAST_CUT.finditer(seen, pos=max(0, len(tail) - 1)))
         cut = next((i for i in cuts if i >= len(tail) and not any(
@@ -506,10 +506,15 @@ def load_files(folder: Path) -> tuple[dict[int, bytes], list[tuple[bytes, bytes]
     numbers = _read_json(vocab_path)
     config = _read_json(config_path) if config_path.is_file() else {}
     merges = parse_merges(_read_text(merges_path), merges_path)
-    named = {entry["content"]: int(i) for i, entry in config.get("added_tokens_decoder", {}).items()}
-    special_tokens = named | ({"<|endoftext|>": numbers["<|endoftext|>"]} if "<|endoftext|>" in numbers else {})
+    try:
+        special_tokens = {entry["content"]: int(i) for i, entry in config.get("added_tokens_decoder", {}).items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ValueError(f"{config_path}: added_tokens_decoder is not of the form {{id: {{\"content\": text}}}}: {_COPY_AGAIN}") from None
+    special_tokens |= {text: i for text, i in numbers.items() if text == "<|endoftext|>"}
     vocab, owner = {}, {}
     for text, i in numbers.items():
+        if not isinstance(i, int):
+            raise ValueError(f"{vocab_path}: id {i!r} of {text!r} is not a whole number: {_COPY_AGAIN}")
         if i in owner:
             raise ValueError(f"{vocab_path}: {owner[i]!r} and {text!r} share id {i!r}: {_COPY_AGAIN}")
         owner[i] = text
