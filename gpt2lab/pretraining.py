@@ -24,14 +24,14 @@ from gpt2lab.weights import save_pretrained
 @dataclass(frozen=True)
 class PretrainConfig:
     """The recipe. Learning rates follow torch.optim: Muon for the matrices of the blocks, AdamW for all the rest."""
-    steps: int = 3600
+    steps: int = 3000
     batch_size: int = 4                    # rows of n_positions tokens
-    practice_share: float = 0.2            # rows of practice episodes instead of documentation
+    practice_share: float = 0.15           # rows of practice episodes instead of documentation
     matrix_lr: float = 0.01
     other_lr: float = 0.003
     weight_decay: float = 0.05
     warmup: int = 60                       # steps
-    decay_from: float = 0.4                # the learning rate falls to zero over the rest
+    decay_from: float = 0.1                # the learning rate falls to zero over the rest
     clip: float = 1.0
     eval_every: int = 300
     seed: int = 0
@@ -63,10 +63,9 @@ def pretrain(out: str | Path, config: PretrainConfig = PretrainConfig(), model_c
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * _schedule(step, config)
-        loss = _loss(model, data.batch(step, config).to(device))
+        loss = _loss(model, *(ids.to(device) for ids in data.batch(step, config)))
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {step}: lower matrix_lr and run the command again, "
-                                     f"which goes on from {out / 'checkpoint.pt'}")
+            raise _diverged("loss", loss.item(), step, out)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         for optimizer in optimizers:
@@ -77,18 +76,26 @@ def pretrain(out: str | Path, config: PretrainConfig = PretrainConfig(), model_c
         if (step + 1) % config.eval_every == 0 or step + 1 == config.steps:
             seconds = time.monotonic() - started
             measured = {"step": step + 1, "seconds": seconds, **evaluate(model, data)}
+            if not math.isfinite(measured["loss"]):
+                raise _diverged("held-out loss", measured["loss"], step, out)
             history.append(measured)
-            _save(out / "checkpoint.pt", model, optimizers, config, step + 1, seconds, history)
             save_pretrained(model, out, dtype=torch.float16)
             (out / "README.md").write_text(model_card(model, config, data, history, device), encoding="utf-8")
+            _save(out / "checkpoint.pt", model, optimizers, config, step + 1, seconds, history)    # last: it says all is there
     return measured
+
+
+def _diverged(what: str, value: float, step: int, out: Path) -> FloatingPointError:
+    return FloatingPointError(f"the {what} is {value} at step {step}: train in another directory with a lower matrix_lr. "
+                              f"What was good is kept in {out}")
 
 
 @torch.inference_mode()
 def evaluate(model: GPT2, data: _Data) -> dict[str, float]:
     """Held-out documentation in windows of n_positions tokens: loss in nats a token, and bits a byte of the text."""
     model.eval()
-    nats = sum(_loss(model, rows.to(model.wte.weight.device)).item() * (rows.numel() - len(rows))
+    device = model.wte.weight.device
+    nats = sum(_loss(model, rows[:, :-1].to(device), rows[:, 1:].to(device)).item() * (rows.numel() - len(rows))
                for rows in data.held_out.split(8))
     model.train()
     predicted = data.held_out.numel() - len(data.held_out)
@@ -96,11 +103,11 @@ def evaluate(model: GPT2, data: _Data) -> dict[str, float]:
     return {"loss": loss, "bits_per_byte": loss / math.log(2) * data.held_out.numel() / data.held_out_bytes}
 
 
-def _loss(model: GPT2, rows: Tensor) -> Tensor:
-    """rows: (B, T + 1) token ids; bfloat16 where the hardware has it, float32 for the sums."""
-    with torch.autocast(rows.device.type, torch.bfloat16, enabled=_has_bfloat16(rows.device)):
-        logits = model(rows[:, :-1]).logits
-    return cross_entropy_loss(logits.float(), rows[:, 1:])
+def _loss(model: GPT2, input_ids: Tensor, targets: Tensor) -> Tensor:
+    """Both (B, T); bfloat16 where the hardware has it, float32 for the sums."""
+    with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=_has_bfloat16(input_ids.device)):
+        logits = model(input_ids).logits
+    return cross_entropy_loss(logits.float(), targets)
 
 
 def _has_bfloat16(device: torch.device) -> bool:
@@ -128,18 +135,23 @@ class _Data:
         encoded = (self.tokenizer.encode(text, disallowed_special=()) + [self.tokenizer.eot_token] for text in texts)
         return torch.tensor([i for ids in encoded for i in ids], dtype=torch.int32)
 
-    def batch(self, step: int, config: PretrainConfig) -> Tensor:
-        """Batch number `step`: (batch_size, n_positions + 1) ids."""
+    def batch(self, step: int, config: PretrainConfig) -> tuple[Tensor, Tensor]:
+        """Batch number `step`: input ids and targets, (batch_size, n_positions) each."""
         rng = Random(f"{config.seed} {step}")
         length = self.n_positions + 1
-        rows = []
-        for _ in range(config.batch_size):
+        rows = torch.empty(config.batch_size, length, dtype=torch.long)
+        targets = torch.empty_like(rows)
+        for row, target in zip(rows, targets):
+            unforeseeable = 0
             if rng.random() < config.practice_share:
-                rows.append(torch.tensor(practice.episode(rng, self.tokenizer, length)))
+                ids, unforeseeable = practice.episode(rng, self.tokenizer, length)
+                row[:] = torch.tensor(ids)
             else:
                 start = rng.randrange(len(self.train) - length + 1)
-                rows.append(self.train[start:start + length].long())
-        return torch.stack(rows)
+                row[:] = self.train[start:start + length]
+            target[:] = row
+            target[:unforeseeable] = -100          # random tokens shown for the first time teach nothing
+        return rows[:, :-1], targets[:, 1:]
 
 
 def _tokenizer(out: Path, texts: list[str], vocab_size: int) -> Tokenizer:
@@ -172,6 +184,8 @@ def _resume(path: Path, model: GPT2, optimizers: list, config: PretrainConfig, d
     if not path.exists():
         return 0, 0.0, []
     saved = torch.load(path, map_location=device, weights_only=True)
+    if saved.get("model_config", asdict(model.config)) != asdict(model.config):
+        raise ValueError(f"{path} holds another model: {saved['model_config']}. Use that one, or another directory")
     if saved["config"] != asdict(config):
         raise ValueError(f"{path} was made by another recipe: {saved['config']}. Use that one, or another directory")
     model.load_state_dict(saved["model"])
@@ -182,7 +196,7 @@ def _resume(path: Path, model: GPT2, optimizers: list, config: PretrainConfig, d
 
 def _save(path: Path, model: GPT2, optimizers: list, config: PretrainConfig, step: int, seconds: float, history: list) -> None:
     half = path.with_suffix(".part")
-    torch.save({"config": asdict(config), "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
+    torch.save({"config": asdict(config), "model_config": asdict(model.config), "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
                 "step": step, "seconds": seconds, "history": history}, half)
     half.replace(path)
 
