@@ -1,6 +1,10 @@
 // Shared by every widget: small helpers for the page, colours that all eyes can order, light and dark. No framework.
 
-let widgetSerial = 0;
+// One count for the whole page: several widgets, each with its own copy of this text, may not give an id twice.
+function freshId() {
+  globalThis.gpt2labCount = (globalThis.gpt2labCount || 0) + 1;
+  return "g2-" + globalThis.gpt2labCount;
+}
 
 function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -38,7 +42,7 @@ function svg(tag, attributes = {}, ...children) {
 // ---- the frame of a widget: title, controls, body, one spoken line, one quiet line
 
 function frame(el, title, question, live) {
-  const id = "g2-" + (++widgetSerial);
+  const id = freshId();
   const parts = {
     id,
     controls: h("div", { class: "g2-controls" }),
@@ -60,7 +64,7 @@ function frame(el, title, question, live) {
 }
 
 function field(label, control, extra) {
-  const id = control.id || "g2-field-" + (++widgetSerial);
+  const id = control.id || freshId();
   control.id = id;
   return h("div", { class: "g2-field" }, h("label", { for: id }, label), control, extra);
 }
@@ -157,7 +161,10 @@ const CURVE = 0.6;
 function heat(t) { return ramp(isDark() ? MAPS.dark : MAPS.light, Math.max(0, t) ** CURVE); }
 function signed(t) { return ramp(isDark() ? DIVERGING.dark : DIVERGING.light, 0.5 + 0.5 * Math.sign(t) * Math.abs(t) ** CURVE); }
 function heatCss(t) { return "rgb(" + heat(t).join(",") + ")"; }
-function inkOn(rgb) { return rgb[0] * 0.299 + rgb[1] * 0.587 + rgb[2] * 0.114 > 140 ? "#111820" : "#ffffff"; }
+function inkOn(rgb) {                                   // the ink with more contrast, by WCAG's relative luminance
+  const [r, g, b] = rgb.map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
+}
 function paint(node, t) {
   const rgb = heat(t);
   node.style.backgroundColor = "rgb(" + rgb.join(",") + ")";

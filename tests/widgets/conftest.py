@@ -56,12 +56,13 @@ def open_page(browser, tmp_path):
         attribute = f' data-theme="{theme}"' if theme else ""
         path = tmp_path / f"page{len(contexts)}.html"
         path.write_text(f'<!doctype html><html lang="en"{attribute}><head><meta charset="utf-8"><title>A page</title>'
-                        '<meta name="viewport" content="width=device-width"></head><body><main><h1>A page</h1>'
+                        '<meta name="viewport" content="width=device-width">'
+                        '<style>html[data-theme="dark"] body { color: #eeeeee; }</style></head><body><main><h1>A page</h1>'
                         + "\n".join(bodies) + "</main></body></html>", encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: troubles.append(f"error in the page: {error}"))
         page.on("console", lambda m: troubles.append(f"console: {m.text}") if m.type in ("error", "warning") else None)
         page.on("request", lambda r: None if r.url.startswith(("file://", "blob:", "data:")) else troubles.append(f"request: {r.url}"))

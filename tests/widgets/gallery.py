@@ -17,7 +17,7 @@ TEXT_WIDGETS: dict[str, Callable[[Any, str], Any]] = {
     "TokenCutsAttention": lambda lab, text: TokenCutsAttention(lab, text, tokenizer_b=None),
     "AttentionPlayground": lambda lab, text: AttentionPlayground(lab, text, layer=1, head=2),
     "AttentionViewer": lambda lab, text: AttentionViewer.of(lab, text),
-    "HeadFinder": lambda lab, text: HeadFinder(lab, text, length=8),
+    "HeadFinder": lambda lab, text: HeadFinder(lab, text[:24], length=8),
     "LogitLens": lambda lab, text: LogitLens(lab, text),
 }
 ALL_WIDGETS = {**TEXT_WIDGETS, "ShapeCalculator": lambda lab, text: ShapeCalculator("gpt2")}

@@ -188,8 +188,8 @@ def test_token_cuts_follow_each_other(tiny_lab, open_page):
     assert second.locator(".g2-chosen").get_attribute("data-at") == str(len(widget.cuts[1]["tokens"]) - 1)
     assert spoken(page).startswith("A:") and " B:" in spoken(page)
     before = spoken(page)
-    page.get_by_label("Layer").select_option("2")
-    page.get_by_label("Head").select_option("1")
+    page.get_by_label("Layer", exact=True).select_option("2")
+    page.get_by_label("Head", exact=True).select_option("1")
     assert spoken(page) != before and ink_of(page.locator("canvas").first) > 5
 
 
@@ -236,7 +236,7 @@ def test_viewer_head_and_token_by_mouse_and_keyboard(tiny_lab, open_page):
     grid.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    assert page.get_by_label("Layer").input_value() == "1" and page.get_by_label("Head").input_value() == "1"
+    assert page.get_by_label("Layer", exact=True).input_value() == "1" and page.get_by_label("Head", exact=True).input_value() == "1"
     said = spoken(page)
     assert said.startswith("Layer 1, head 1:")
     weights = tiny_lab.look(SENTENCE).attentions[1][1][-1]
@@ -280,10 +280,9 @@ def test_viewer_at_gpt2s_full_size_stays_usable(open_page):
 
 def test_theme_change_repaints_canvases(tiny_lab, open_page):
     page = open_page(HeadFinder(tiny_lab, length=8))
-    pixel = "() => [...document.querySelector('canvas').getContext('2d').getImageData(40, 30, 1, 1).data].join()"
-    before = page.evaluate(pixel)
+    page.evaluate("window.before = document.querySelector('canvas').toDataURL()")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function(f"({pixel})() !== '{before}'")
+    page.wait_for_function("document.querySelector('canvas').toDataURL() !== window.before")
 
 
 def test_head_finder_chooses_and_explains(tiny_lab, open_page):
@@ -336,5 +335,5 @@ def test_bertviz_draws_hovers_and_switches_heads(open_page):
     page.locator(".g2-bertviz svg > g:last-child rect").nth(1).click()                    # the second head off
     opacities = lines.evaluate_all("all => all.map((n) => Number(n.getAttribute('stroke-opacity')))")
     assert opacities[:9] == pytest.approx([1, 0, 0, 0.2, 0.8, 0, 0.1, 0.2, 0.7], abs=1e-3) and set(opacities[9:]) == {0}
-    page.get_by_label("Layer").select_option("1")
+    page.get_by_label("Layer", exact=True).select_option("1")
     assert lines.evaluate_all("all => all.map((n) => Number(n.getAttribute('stroke-opacity')))")[3] == 1

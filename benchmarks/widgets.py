@@ -1,0 +1,78 @@
+"""How fast every widget answers a change: the kernel's part, on mini, from the changed input to the last new value sent.
+
+    python benchmarks/widgets.py
+
+The answer should take at most 100 ms; the last column is the share of that which was used (below 1 is in time).
+"""
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import gpt2lab
+from gpt2lab.widgets import AttentionPlayground, AttentionViewer, CompletionBox, HeadFinder, LogitLens, TokenCutsAttention
+
+BUDGET_MS = 100.0
+TEXTS = ["The first argument is the name of the file to open.", "A list holds values in order, and a dict maps keys to values.",
+         "If the argument is missing, the default value is used instead of it."]
+
+
+def middle_ms(change: Callable[[int], None], repeats: int = 15) -> float:
+    """Median time of `change(i)` in milliseconds, after one round to warm up."""
+    times = []
+    for i in range(repeats + 1):
+        start = time.perf_counter()
+        change(i)
+        times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times[1:])
+
+
+def first_token_ms(lab) -> float:
+    """From a new prompt to the first token on the page; the others follow one by one."""
+    box = CompletionBox(lab, TEXTS[0], max_new_tokens=20)
+
+    def change(i: int) -> None:
+        box.prompt = TEXTS[i % len(TEXTS)]
+        box.run += 1
+        until = time.perf_counter() + 5
+        while time.perf_counter() < until and not (box.n_prompt and len(box.tokens) > box.n_prompt):
+            time.sleep(0.0005)
+        first.append(1e3 * (time.perf_counter() - started))
+        box.wait()
+
+    first: list[float] = []
+    for i in range(8):
+        box.wait()
+        box.tokens, box.n_prompt = [], 0
+        started = time.perf_counter()
+        change(i)
+    return statistics.median(first[1:])
+
+
+def main() -> None:
+    lab = gpt2lab.open_lab()
+    rows = [("CompletionBox, first token of a new prompt", first_token_ms(lab))]
+    for make in (AttentionPlayground, LogitLens, TokenCutsAttention, HeadFinder, AttentionViewer.of):
+        widget = make(lab, TEXTS[0])
+        name = type(widget).__name__
+
+        def new_text(i: int, widget=widget) -> None:
+            widget.text = TEXTS[i % len(TEXTS)] if widget.text != TEXTS[i % len(TEXTS)] else TEXTS[(i + 1) % len(TEXTS)]
+
+        rows.append((f"{name}, new text of about 15 tokens", middle_ms(new_text)))
+    finder = HeadFinder(lab)
+    rows.append(("HeadFinder, 25 other random tokens twice", middle_ms(lambda i: setattr(finder, "seed", i + 1))))
+    viewer = AttentionViewer.of(lab, " ".join(TEXTS * 8))
+    viewer.send = lambda *args, **kwargs: None
+    size = len(viewer.tokens)
+    rows.append((f"AttentionViewer, another head of {size} tokens",
+                 middle_ms(lambda i: viewer._answer(viewer, {"want": "head", "model": 0, "layer": i % 6, "head": i % 8}, []))))
+    print(f"{'change':58}{'ms':>8}{'of 100 ms':>11}")
+    for name, ms in rows:
+        print(f"{name:58}{ms:8.1f}{ms / BUDGET_MS:11.2f}")
+    print("MergeSlider, BytesOfText, ShapeCalculator and the playground's dragging need no kernel.")
+
+
+if __name__ == "__main__":
+    main()

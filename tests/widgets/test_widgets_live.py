@@ -1,0 +1,105 @@
+"""A widget in a real JupyterLab: run a cell, type, and the kernel answers."""
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import nbformat
+import pytest
+
+CELLS = ["""\
+import gpt2lab
+from gpt2lab.widgets import AttentionViewer
+lab = gpt2lab.open_lab("mini")
+AttentionViewer.of(lab, "the cat sat")""", """\
+import torch
+torch.manual_seed(0)
+large = torch.rand(12, 1024, 1024).pow(40).tril()
+AttentionViewer([f"t{i}" for i in range(1024)], [large] * 12)"""]
+
+
+@pytest.fixture
+def jupyter(tmp_path):
+    """The address of a JupyterLab that serves one notebook."""
+    pytest.importorskip("jupyterlab", reason="jupyterlab is not installed: pip install jupyterlab")
+    from gpt2lab.weights import MINI
+    if not (MINI / "model.safetensors").exists():
+        pytest.skip("the embedded model is not in this checkout: run `gpt2lab pretrain mini`")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS],
+                                        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    root = tmp_path / "root"
+    root.mkdir()
+    nbformat.write(notebook, root / "play.ipynb")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    settings = tmp_path / "settings"
+    (settings / "@jupyterlab" / "apputils-extension").mkdir(parents=True)
+    (settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    env = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "JUPYTERLAB_SETTINGS_DIR": str(settings),
+           "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+           "IPYTHONDIR": str(tmp_path / "ipython")}
+    log = (tmp_path / "jupyter.log").open("w")
+    server = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--port-retries=0",
+                               f"--ServerApp.root_dir={root}", "--IdentityProvider.token=", "--ServerApp.ip=127.0.0.1"],
+                              env=env, stdout=log, stderr=log, cwd=tmp_path)
+    try:
+        until = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status", timeout=5).read()
+                break
+            except (urllib.error.URLError, OSError):
+                assert server.poll() is None and time.monotonic() < until, (tmp_path / "jupyter.log").read_text()[-2000:]
+                time.sleep(0.3)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def test_kernel_answers_in_jupyterlab(jupyter, browser):
+    context = browser.new_context(viewport={"width": 1300, "height": 1400})
+    page = context.new_page()
+    page.set_default_timeout(120_000)
+    outside = []
+    page.on("request", lambda r: None if r.url.startswith((jupyter, jupyter.replace("http", "ws"), "blob:", "data:")) else outside.append(r.url))
+    try:
+        page.goto(f"{jupyter}/lab/tree/play.ipynb")
+        page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for()
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")
+        box = page.get_by_label("Your text")
+        box.wait_for()
+        assert not box.get_attribute("readonly")
+        tokens = page.locator(".g2-tokens .g2-token")
+        before = tokens.count()
+        box.fill("the cat sat because it was tired")
+        page.wait_for_function(f"document.querySelectorAll('.g2-tokens .g2-token').length > {before}")
+        box.fill("cat " * 2000)
+        page.locator(".g2-message:visible").wait_for()
+        assert "512 positions" in page.locator(".g2-message").first.inner_text()
+        box.fill("ok")
+        page.wait_for_function("[...document.querySelectorAll('.g2-message')].every((n) => n.hidden)")
+
+        page.locator(".jp-CodeCell .cm-content").nth(1).click()                       # 12 x 12 x 1,024: heads come when asked for
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_function("document.querySelectorAll('.g2').length === 2")
+        second = page.locator(".g2").nth(1)
+        second.scroll_into_view_if_needed()
+        second.get_by_label("Layer", exact=True).select_option("7")
+        second.get_by_label("Head", exact=True).select_option("3")
+        page.wait_for_function("[...document.querySelectorAll('.g2-spoken')].pop().textContent.startsWith('Layer 7, head 3: \\u201ct1023')")
+        assert not outside, outside
+    finally:
+        context.close()
