@@ -16,7 +16,7 @@ _HOME = {
     "ShapeCalculator": "shape_calculator",
     "LogitLens": "logit_lens",
 }
-__all__ = sorted(_HOME)
+__all__ = [*_HOME]  # noqa: PLE0604 (they are strings; one list is enough)
 
 
 def __getattr__(name: str):

@@ -10,7 +10,7 @@ import html
 import itertools
 import json
 import zlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 _counter = itertools.count(1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
@@ -91,9 +91,9 @@ def _encode_bytes(value: Any) -> dict[str, str]:
 
 
 def check_text(text: Any, name: str = "text") -> str:
-    """The text itself if it can be shown, else a ValueError that says what is wrong with it."""
+    """The text itself if it can be shown, else a TypeError or ValueError that says what is wrong with it."""
     if not isinstance(text, str):
-        raise ValueError(f"{name} is a {type(text).__name__}: pass a str")
+        raise TypeError(f"{name} is a {type(text).__name__}: pass a str")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

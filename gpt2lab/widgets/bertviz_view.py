@@ -32,8 +32,8 @@ def bertviz_head_view(tokens: Sequence[str], attentions: Sequence[Any], layer: i
 def _without_network(page: str, tokens: list[str]) -> str:
     """Keep bertviz's markup and script; drop its script tags with addresses, and escape the data for a page."""
     key = f"gpt2lab-bertviz-{next(_counter)}"
-    script = re.search(r'<script type="text/javascript">(.*)</script>', page, re.S).group(1)
-    body = re.sub(r"<script\b.*?</script>", "", page[:page.index('<script type="text/javascript">')], flags=re.S)
+    script = re.search(r'<script type="text/javascript">(.*)</script>', page, re.DOTALL).group(1)
+    body = re.sub(r"<script\b.*?</script>", "", page[:page.index('<script type="text/javascript">')], flags=re.DOTALL)
     uid = re.search(r'id="(bertviz-[0-9a-f]+)"', body).group(1)
     found = re.search(r"const params = (\{.*\}); // HACK", script)
     params = json.loads(found.group(1))
@@ -41,7 +41,7 @@ def _without_network(page: str, tokens: list[str]) -> str:
     rest = script[script.index("\n", found.end(1)):]                       # after a comment that repeats the data unescaped
     script = script[:found.start(1)] + to_json(params) + ";" + rest
     script = re.sub(r"\s*console\.log\([^)\n]*\);?", "", script)
-    script = re.sub(r"require\.config\(\{.*?\n\}\);", "", script, flags=re.S)          # the addresses of d3 and jQuery
+    script = re.sub(r"require\.config\(\{.*?\n\}\);", "", script, flags=re.DOTALL)          # the addresses of d3 and jQuery
     body = body.replace("Layer: <select", f'<label for="{key}-layer">Layer: </label><select')
     for name in ("layer", "vis", "left", "right", "attention"):             # several views may stand on one page
         body = re.sub(rf'id=(["\'])({name})\1', rf'id="{key}-{name}"', body)

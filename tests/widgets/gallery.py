@@ -4,8 +4,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpt2lab.widgets import (AttentionPlayground, AttentionViewer, BytesOfText, CompletionBox, HeadFinder, LogitLens,
-                             MergeSlider, ShapeCalculator, TokenCutsAttention)
+from gpt2lab.widgets import (
+                             AttentionPlayground,
+                             AttentionViewer,
+                             BytesOfText,
+                             CompletionBox,
+                             HeadFinder,
+                             LogitLens,
+                             MergeSlider,
+                             ShapeCalculator,
+                             TokenCutsAttention,
+)
 
 HOSTILE = "the cat </script><script>window.hacked = 1</script><img src=x onerror='window.hacked=1'> &amp; \u202e \U0001f44b"
 

@@ -6,8 +6,18 @@ import torch
 from gallery import ALL_WIDGETS, HOSTILE, TEXT_WIDGETS
 
 from gpt2lab.tokenizer import merge_by_rank, pretokenize
-from gpt2lab.widgets import (AttentionPlayground, AttentionViewer, BytesOfText, CompletionBox, HeadFinder, LogitLens,
-                             MergeSlider, ShapeCalculator, TokenCutsAttention, bertviz_head_view)
+from gpt2lab.widgets import (
+    AttentionPlayground,
+    AttentionViewer,
+    BytesOfText,
+    CompletionBox,
+    HeadFinder,
+    LogitLens,
+    MergeSlider,
+    ShapeCalculator,
+    TokenCutsAttention,
+    bertviz_head_view,
+)
 
 SENTENCE = "the cat sat because it"
 
@@ -172,7 +182,7 @@ def test_merge_slider_says_when_text_is_too_long(tiny_lab, open_page):
 def test_bytes_of_an_emoji(open_page):
     page = open_page(BytesOfText("\U0001f44b\U0001f3fd"))
     assert page.locator(".g2-fact b").all_inner_texts() == ["1", "2", "8"]
-    assert page.locator(".g2-byte").all_inner_texts() == "F0 9F 91 8B F0 9F 8F BD".split()
+    assert page.locator(".g2-byte").all_inner_texts() == ["F0", "9F", "91", "8B", "F0", "9F", "8F", "BD"]
     page.locator(".g2-byte").nth(1).focus()
     assert "continuation" in spoken(page) and "U+1F44B" in page.locator(".g2-detail").inner_text()
     page.get_by_label("Your text").fill("\u00e9")
@@ -290,7 +300,7 @@ def test_head_finder_chooses_and_explains(tiny_lab, open_page):
     page = open_page(finder)
     layer, head, _score = finder.best("induction")
     assert spoken(page).startswith(f"Layer {layer}, head {head}:") and "perfect induction head" in spoken(page)
-    layer, head, score = finder.best("previous token")
+    layer, head, _score = finder.best("previous token")
     page.locator(".g2-score-map").first.locator("button").first.click()
     assert spoken(page).startswith(f"Layer {layer}, head {head}:") and "perfect previous token head" in spoken(page)
     page.locator(".g2-score-map canvas").nth(1).focus()

@@ -14,7 +14,7 @@ import pytest
 import torch
 from gallery import ALL_WIDGETS, HOSTILE, TEXT_WIDGETS
 
-import gpt2lab.widgets as widgets
+from gpt2lab import widgets
 from gpt2lab.decoder import GPT2, SIZES, GPT2Config, count_parameters, cross_entropy_loss
 from gpt2lab.tokenizer import merge_by_rank, pretokenize
 from gpt2lab.widgets import _attention_data as data
@@ -38,7 +38,7 @@ def test_naming_a_widget_loads_nothing_else():
 
 def test_unknown_name_lists_the_known():
     with pytest.raises(AttributeError, match="MergeSlider"):
-        widgets.MergeSlidder
+        _ = widgets.MergeSlidder
     assert "LogitLens" in dir(widgets)
 
 
