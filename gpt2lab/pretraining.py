@@ -196,7 +196,8 @@ def _resume(path: Path, model: GPT2, optimizers: list, config: PretrainConfig, d
 
 def _save(path: Path, model: GPT2, optimizers: list, config: PretrainConfig, step: int, seconds: float, history: list) -> None:
     half = path.with_suffix(".part")
-    torch.save({"config": asdict(config), "model_config": asdict(model.config), "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
+    torch.save({"config": asdict(config), "model_config": asdict(model.config),
+                "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
                 "step": step, "seconds": seconds, "history": history}, half)
     half.replace(path)
 

@@ -17,6 +17,8 @@ from gpt2lab.decoder import GPT2, GPT2Config
 
 MINI = Path(__file__).parent / "pretrained"
 TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+FIXED = {"activation_function": "gelu_new", "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False,
+         "tie_word_embeddings": True}      # settings of Hugging Face's config for which our GPT-2 knows one answer
 PREFIX = "transformer."                    # what Hugging Face's GPT2LMHeadModel puts before every name
 
 
@@ -66,10 +68,18 @@ def read_config(directory: str | Path) -> GPT2Config:
         described = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}): it is damaged, fetch or save it again") from error
-    if described.get("model_type") != "gpt2" or described.get("activation_function", "gelu_new") != "gelu_new":
-        raise ValueError(f"{path} describes a {described.get('model_type')!r} with activation "
-                         f"{described.get('activation_function')!r}, not a GPT-2 with gelu_new")
-    return GPT2Config(**{f.name: described[f.name] for f in fields(GPT2Config) if f.name in described})
+    if not isinstance(described, dict):
+        raise ValueError(f"{path} holds a {type(described).__name__}, not a table of settings: fetch or save it again")
+    for setting, wanted in FIXED.items():
+        if (given := described.get(setting, wanted)) != wanted:
+            raise ValueError(f"{path} has {setting}={given!r}, a GPT-2 has {wanted!r}: is it another model?")
+    if described.get("model_type") != "gpt2":
+        raise ValueError(f"{path} describes a {described.get('model_type')!r}, not a 'gpt2'")
+    settings = {f.name: described[f.name] for f in fields(GPT2Config) if f.name in described}
+    for setting, given in settings.items():
+        if isinstance(given, bool) or not isinstance(given, (int, float)):
+            raise ValueError(f"{path} has {setting}={given!r}, which is no number: fetch or save it again")
+    return GPT2Config(**settings)
 
 
 def _read_state(path: Path, wanted: dict[str, Tensor], device: torch.device | str, dtype: torch.dtype) -> dict[str, Tensor]:

@@ -19,7 +19,8 @@ def tokenizer():
 @pytest.mark.parametrize("length", LENGTHS)
 def test_an_episode_has_exactly_the_length_asked_for(tokenizer, length):
     for seed in range(30):
-        ids = practice.episode(Random(seed), tokenizer, length)
+        ids, unforeseeable = practice.episode(Random(seed), tokenizer, length)
+        assert 0 <= unforeseeable <= length // 2, "at least half of it can be learned from"
         assert len(ids) == length and all(0 <= i < tokenizer.n_vocab for i in ids)
 
 
@@ -31,7 +32,7 @@ def test_the_seed_decides(tokenizer):
 
 
 def test_all_three_kinds_come(tokenizer):
-    texts = [tokenizer.decode(practice.episode(Random(seed), tokenizer, 257)) for seed in range(60)]
+    texts = [tokenizer.decode(practice.episode(Random(seed), tokenizer, 257)[0]) for seed in range(60)]
     mappings, questions = sum(" -> " in t for t in texts), sum("What colour" in t for t in texts)
     assert mappings > 5 and questions > 2 and len(texts) - mappings - questions > 15
 
@@ -39,9 +40,9 @@ def test_all_three_kinds_come(tokenizer):
 @pytest.mark.parametrize("length", LENGTHS)
 def test_repeated_tokens_come_round_at_least_twice(tokenizer, length):
     for seed in range(20):
-        ids = practice.repeated_tokens(Random(seed), tokenizer, length)
-        periods = [p for p in range(8, length // 2 + 1) if all(ids[i] == ids[i - p] for i in range(p, length))]
-        assert len(ids) == length and periods and tokenizer.eot_token not in ids
+        ids, period = practice.repeated_tokens(Random(seed), tokenizer, length)
+        assert 8 <= period <= length // 2 and len(ids) == length and tokenizer.eot_token not in ids
+        assert all(ids[i] == ids[i - period] for i in range(period, length))
 
 
 def test_a_mapping_keeps_to_its_own_table():
