@@ -165,7 +165,7 @@ def _check_inputs(config: GPT2Config, input_ids: Tensor, attention_mask: Tensor 
 
 # %% ../notebooks/03_decoder.ipynb #export-check-range
 def _check_range(name: str, values: Tensor, end: int, mend: str) -> None:
-    """ValueError unless all values are in 0..end - 1: a table would answer with a bare IndexError, or not at all on a GPU."""
+    """ValueError unless all values are in 0..end - 1: a table alone would answer with a bare IndexError."""
     low, high = values.min().item(), values.max().item()
     if low < 0 or high >= end:
         raise ValueError(f"{name} {low if low < 0 else high} is outside 0..{end - 1}: {mend}")
@@ -227,10 +227,12 @@ def cross_entropy_loss(logits: Tensor, targets: Tensor, ignore_index: int = -100
     """Mean negative log-probability of the targets, in nats per token.
 
     logits: (..., V); targets: integers (...), already shifted: targets[t] is the token that follows position t. Targets
-    equal to `ignore_index` (padding) do not count. Raises ValueError when shapes disagree, a target is no token, or none counts.
+    equal to `ignore_index` (padding) do not count. Raises ValueError when shapes disagree, when a target is no token, and
+    when none counts.
     """
     if logits.shape[:-1] != targets.shape:
-        raise ValueError(f"logits {tuple(logits.shape)} need targets {tuple(logits.shape[:-1])}, got {tuple(targets.shape)}")
+        raise ValueError(f"logits {tuple(logits.shape)} need targets {tuple(logits.shape[:-1])}, "
+                         f"got {tuple(targets.shape)}")
     if targets.is_floating_point():
         raise ValueError(f"targets have dtype {targets.dtype}: token ids are torch.long")
     counted = targets[targets != ignore_index]
