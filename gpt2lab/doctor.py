@@ -56,8 +56,9 @@ def tested_versions(constraints: Path) -> dict[str, str]:
     """The pins of constraints.txt as {name: version}; empty when the file is not there."""
     if not constraints.exists():
         return {}
-    lines = constraints.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    lines = (line.partition("#")[0] for line in constraints.read_text(encoding="utf-8").splitlines())
+    pins = (line.partition(";")[0].partition("==") for line in lines if "==" in line)
+    return {name.strip(): wanted.strip() for name, _, wanted in pins}
 
 
 def _disk(course: Path) -> Finding:

@@ -1,0 +1,163 @@
+"""The command line: help, the doctor's findings, and a clear word where a command cannot do what was asked."""
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from gpt2lab import cli, doctor
+from gpt2lab.doctor import Finding
+
+COMMANDS = ("doctor", "lab", "book", "generate", "download", "pretrain")
+
+
+@pytest.fixture
+def run(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return lambda *words: CliRunner().invoke(cli.app, list(words))
+
+
+def test_help_lists_every_command(run):
+    shown = run("--help")
+    assert shown.exit_code == 0 and all(command in shown.output for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(run, command):
+    shown = run(command, "--help")
+    function = {c.name or c.callback.__name__: c.callback for c in cli.app.registered_commands}[command]
+    assert shown.exit_code == 0 and function.__doc__.split(".")[0].split("\n")[0] in " ".join(shown.output.split())
+
+
+def test_no_command_shows_the_help(run):
+    assert "Usage" in run().output
+
+
+def test_an_unknown_command_is_an_error(run):
+    assert run("teach").exit_code == 2
+
+
+def test_it_runs_as_a_module_too():
+    done = subprocess.run([sys.executable, "-m", "gpt2lab.cli", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "doctor" in done.stdout
+
+
+def test_the_doctor_prints_a_mark_and_a_mend_for_each_finding(run, monkeypatch):
+    monkeypatch.setattr(doctor, "examine", lambda course: [
+        Finding("Python", True, "3.12.1", "never shown"), Finding("sugar", False, "none", "buy some", optional=True)])
+    shown = run("doctor")
+    assert shown.output.splitlines() == ["OK   Python  3.12.1", "NOTE sugar   none", "     -> buy some"]
+    assert shown.exit_code == 0, "what is optional fails nothing"
+
+
+def test_the_doctor_fails_when_a_requirement_is_missing(run, monkeypatch):
+    real = doctor.version
+
+    def version(name):
+        if name == "matplotlib":
+            raise doctor.PackageNotFoundError(name)
+        return real(name)
+    monkeypatch.setattr(doctor, "version", version)
+    shown = run("doctor")
+    lines = shown.output.splitlines()
+    failed = [i for i, line in enumerate(lines) if line.startswith("FAIL")]
+    assert [lines[i].split()[1] for i in failed] == ["matplotlib"] and shown.exit_code == 1
+    assert "pip install" in lines[failed[0] + 1] and "-e" in lines[failed[0] + 1]
+
+
+def test_the_doctor_of_this_machine_finds_nothing_missing(run):
+    shown = run("doctor")
+    assert shown.exit_code == 0, shown.output
+    found = {line[5:].split("  ")[0].strip() for line in shown.output.splitlines() if line[:4] in ("OK  ", "NOTE")}
+    assert {"Python", "torch", "free disk", "notebooks", "mini", "grading sandbox"} <= found
+
+
+@pytest.mark.parametrize("name, change, mark", [
+    ("Python", lambda m: m.setattr(doctor.sys, "version_info", (3, 10, 9)), "FAIL"),
+    ("free disk", lambda m: m.setattr(doctor, "FREE_DISK", 1e18), "FAIL"),
+    ("mini", lambda m: m.setattr("gpt2lab.weights.MINI", doctor.Path("no/such/directory")), "FAIL"),
+    ("mini", lambda m: m.setattr("gpt2lab.lab.MINI", doctor.Path("no/such/directory")), "FAIL"),
+    ("torch", lambda m: m.setattr(doctor, "tested_versions", lambda path: {"torch": "0.1"}), "NOTE"),
+    ("real GPT-2", lambda m: m.setattr("huggingface_hub.constants.HF_HUB_CACHE", "no/such/directory"), "NOTE"),
+])
+def test_each_fault_is_seen(name, change, mark, monkeypatch):
+    change(monkeypatch)
+    finding = next(f for f in doctor.examine(cli.COURSE) if f.what == name)
+    assert not finding.ok and finding.optional is (mark == "NOTE") and finding.mend
+
+
+def test_a_place_without_notebooks_is_seen(tmp_path):
+    finding = next(f for f in doctor.examine(tmp_path) if f.what == "notebooks")
+    assert not finding.ok and "clone" in finding.mend
+
+
+def test_versions_are_read_from_the_constraints(tmp_path):
+    (tmp_path / "constraints.txt").write_text("# tested together\ntorch==2.13.0\n\nbertviz==1.4.1  # for chapter 02\n")
+    assert doctor.tested_versions(tmp_path / "constraints.txt") == {"torch": "2.13.0", "bertviz": "1.4.1"}
+    assert doctor.tested_versions(tmp_path / "none.txt") == {}
+
+
+def test_only_mini_is_pretrained_here(run):
+    shown = run("pretrain", "gpt2")
+    assert shown.exit_code == 1 and "cannot pretrain 'gpt2'" in shown.output and "gpt2lab download" in shown.output
+
+
+def test_pretraining_passes_on_what_was_asked(run, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("gpt2lab.pretraining.pretrain",
+                        lambda out, recipe, device: asked.append((out, recipe.steps, device)) or {"loss": 3.25, "bits_per_byte": 1.5})
+    shown = run("pretrain", "mini", "--out", str(tmp_path / "m"), "--steps", "7", "--device", "cpu")
+    assert shown.exit_code == 0 and asked == [(tmp_path / "m", 7, "cpu")]
+    assert "3.250 nats a token, 1.500 bits a byte" in shown.output and f"GPT2LAB_MODEL={tmp_path / 'm'}" in shown.output
+
+
+def test_a_run_that_diverged_is_one_line_not_a_traceback(run, monkeypatch):
+    def diverge(*arguments, **options):
+        raise FloatingPointError("the loss is nan at step 3")
+    monkeypatch.setattr("gpt2lab.pretraining.pretrain", diverge)
+    shown = run("pretrain")
+    assert shown.exit_code == 1 and "the loss is nan at step 3" in shown.output and "Traceback" not in shown.output
+
+
+def test_only_published_sizes_are_downloaded(run):
+    shown = run("download", "gpt7")
+    assert shown.exit_code == 2 and "gpt2-medium" in shown.output
+
+
+def test_a_failed_download_is_one_line_with_the_mend(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    shown = run("download", "gpt2", "--mirror", "http://127.0.0.1:9")
+    assert shown.exit_code == 1 and "no answer from http://127.0.0.1:9" in shown.output and "Traceback" not in shown.output
+
+
+def test_a_download_says_where_it_is(run, monkeypatch):
+    monkeypatch.setattr("gpt2lab.download.download", lambda name, mirror: f"somewhere/{name}/{mirror}")
+    assert "gpt2-xl is in somewhere/gpt2-xl/None" in run("download", "gpt2-xl").output
+
+
+def test_the_lab_without_notebooks_says_what_to_do(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "COURSE", tmp_path)
+    shown = run("lab")
+    assert shown.exit_code == 1 and "00_welcome.ipynb does not exist" in shown.output and "clone" in shown.output
+
+
+def test_the_lab_opens_the_welcome_notebook_and_calls_nobody(run, monkeypatch):
+    started = []
+    monkeypatch.setattr(cli.subprocess, "call", lambda command, cwd: started.append((command, cwd)) or 0)
+    assert run("lab", "--no-browser", "--port", "9999").exit_code == 0
+    command, cwd = started[0]
+    assert cwd == cli.COURSE and command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert {"--port=9999", "--no-browser", "--LabApp.default_url=/lab/tree/notebooks/00_welcome.ipynb", "--LabApp.news_url=None"} <= set(command)
+    assert any("NeverCheckForUpdate" in word for word in command)
+
+
+def test_the_labs_exit_status_is_passed_on(run, monkeypatch):
+    monkeypatch.setattr(cli.subprocess, "call", lambda command, cwd: 3)
+    assert run("lab").exit_code == 3
+
+
+def test_the_books_exit_status_is_passed_on(run, monkeypatch):
+    monkeypatch.setattr("gpt2lab.book.build", lambda course, execute: 0 if not execute else 4)
+    assert run("book").exit_code == 4 and run("book", "--no-execute").exit_code == 0
