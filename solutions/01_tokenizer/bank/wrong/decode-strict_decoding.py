@@ -1,0 +1,10 @@
+# piece: tokenizer.decode
+# mistake: strict decoding
+def decode(ids, vocab, special_tokens):
+    names = {i: text for text, i in special_tokens.items()}
+    data = b""
+    for i in ids:
+        if i not in vocab and i not in names:
+            raise ValueError(f"unknown id {i}")
+        data += vocab[i] if i in vocab else names[i].encode()
+    return data.decode("utf-8")

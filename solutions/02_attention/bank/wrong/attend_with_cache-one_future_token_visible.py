@@ -1,0 +1,16 @@
+# piece: attention.attend_with_cache
+# mistake: one future token visible
+import math
+
+import torch
+
+
+def attend_with_cache(q, k, v, past=None):
+    if past is not None:
+        k = torch.cat([past[0], k], dim=2)
+        v = torch.cat([past[1], v], dim=2)
+    T, S = q.shape[2], k.shape[2]
+    mask = torch.ones(T, S, dtype=torch.bool).tril(S - T + 1)
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    weights = scores.masked_fill(~mask, -math.inf).softmax(-1)
+    return weights @ v, (k, v)

@@ -1,0 +1,10 @@
+# piece: attention.causal_mask
+# mistake: 0 and -inf instead of True and False
+import torch
+
+
+def causal_mask(T, S=None):
+    S = T if S is None else S
+    if T > S:
+        raise ValueError(f"T={T}, S={S}")
+    return torch.full((T, S), float('-inf')).triu(S - T + 1)

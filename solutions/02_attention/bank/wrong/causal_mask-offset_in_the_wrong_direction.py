@@ -1,0 +1,10 @@
+# piece: attention.causal_mask
+# mistake: offset in the wrong direction
+import torch
+
+
+def causal_mask(T, S=None):
+    S = T if S is None else S
+    if T > S:
+        raise ValueError(f"T={T}, S={S}")
+    return torch.ones(T, S, dtype=torch.bool).tril(T - S)

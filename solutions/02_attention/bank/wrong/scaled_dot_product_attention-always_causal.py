@@ -1,0 +1,16 @@
+# piece: attention.scaled_dot_product_attention
+# mistake: always causal
+import math
+
+import torch
+
+
+def scaled_dot_product_attention(q, k, v, mask=None):
+    d = q.shape[-1]
+    scores = q @ k.transpose(-2, -1) / math.sqrt(d)
+    T, S = scores.shape[-2:]
+    mask = torch.ones(T, S).tril(S - T).bool()
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = torch.softmax(scores, dim=-1)
+    return weights @ v, weights

@@ -1,0 +1,11 @@
+# piece: decoder.embed
+# mistake: cached tokens are not counted in the length
+import torch
+
+
+def embed(input_ids, wte, wpe, past_length=0):
+    T, limit = input_ids.shape[1], wpe.shape[0]
+    if T > limit:
+        raise ValueError(f"{past_length + T} tokens, {limit} positions")
+    positions = torch.arange(past_length, past_length + T)
+    return wte[input_ids] + wpe[positions]

@@ -1,0 +1,17 @@
+# piece: decoder.MLP
+# mistake: sigmoid GELU
+import torch.nn.functional as F
+from torch import nn
+
+
+class MLP(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd)
+        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd)
+        self.dropout = nn.Dropout(config.resid_pdrop)
+
+    def forward(self, x):
+        x = self.c_fc(x)
+        x = x * (1.702 * x).sigmoid()
+        return self.dropout(self.c_proj(x))
