@@ -136,6 +136,14 @@ def submissions(root):
         ),
         "package_version": (right(root, table="from gpt2lab.tokenizer import bytes_to_unicode"), SPLIT),
         "tells_secrets": (right(root, split="def pretokenize(text):\n    raise ValueError('I saw ' + text)"), TABLE),
+        "hides_secrets_in_names": (
+            right(
+                root,
+                split="count = 0\ndef pretokenize(text):\n    global count\n    count += 1\n"
+                "    raise type(['TimeUp', 'Stopped', 'NotRun', 'NotImplementedError', text][count % 5], (Exception,), {})(text)",
+            ),
+            TABLE,
+        ),
         "returns_secrets": (right(root, split="def pretokenize(text):\n    print(text)\n    return [text, 'seen']"), None),
         "writes_nonsense": (
             right(root, table="def bytes_to_unicode():\n    import os\n    for fd in range(3, 60):\n"
@@ -181,7 +189,7 @@ def graded(tmp_path_factory):
     "syntax_error", "below_the_checks", "above_the_stub", "in_a_check_cell", "no_solution_cells", "check_removed", "check_changed",
     "check_changed_wrong", "check_doubled", "setup_removed", "exits", "hard_exit", "exit_in_answer", "huge", "hungry",
     "endless_answer", "deep_answer", "noisy", "warnings", "patches_grading", "equal_to_all", "reads_secrets", "writes_marks",
-    "package_version", "tells_secrets", "writes_nonsense", "fills_the_disk", "many_threads", "script", "markdown_only",
+    "package_version", "tells_secrets", "hides_secrets_in_names", "writes_nonsense", "fills_the_disk", "many_threads", "script", "markdown_only",
 ]))  # fmt: skip
 def test_points(graded, student):
     _, expected, points, feedback = graded
@@ -197,7 +205,7 @@ def test_feedback_names_the_mistake(graded):
     _, _, _, feedback = graded
     assert "bytes mapped with chr(b)" in feedback["wrong"]
     assert "hidden: a secret text" in feedback["wrong"]
-    assert "it ran longer than" in feedback["endless"]
+    assert "it ran out of time" in feedback["endless"]
     assert "not written yet" in feedback["untouched"]
     assert "could not be read" in feedback["not_json"]
     assert "SyntaxError" in feedback["syntax_error"]

@@ -75,6 +75,11 @@ def _first(function):
 
 
 def test_the_mistake_that_explains_most_cases_is_named():
+    often = Diagnosis("often", "it fits both cases", when=lambda inputs, expected, got: True)
+    once = Diagnosis("once", "it fits the first case only", when=lambda inputs, expected, got: len(inputs["args"][0]) == 4)
+    for known in ((once, often), (often, once)):
+        both = Check("a.mix", mix, (Case("four", tokens(4), compare=NAMES), Case("six", tokens(6), compare=NAMES)), known)
+        assert ask(unscaled, both).mistakes == ["often"]
     assert ask(scaled_twice).mistakes == ["divided by d"]
 
 
