@@ -22,7 +22,7 @@ export default {
       ranks = new Int32Array(asBytes(model.get("ranks")).slice().buffer);
       hits = new Float32Array(asBytes(model.get("hits")).slice().buffer);
       row = N - 1;
-      column = T - 1;
+      column = Math.max(0, T - 2);                        // the last place whose next token is known
       const words = model.get("words"), tokens = model.get("tokens");
       cells = [];
       const body = [...Array(N).keys()].reverse().map((n) => h("tr", {}, h("th", { scope: "row" }, n === 0 ? "embed" : `${n - 1}`),
