@@ -78,7 +78,8 @@ def _case_lines(label: str, result: CaseResult, column: int, named: set[str]) ->
         named.add(result.mistake.name)
         section = f" Section {result.mistake.section}." if result.mistake.section else ""
         name, says = _sentence(result.mistake.name), _sentence(result.mistake.says)
-        says = says[:1].upper() + says[1:]
+        if says.split(" ")[0].rstrip(",:;").isalpha():  # a word, not a piece of code
+            says = says[:1].upper() + says[1:]
         lines += textwrap.wrap(f"likely cause: {name} {says}{section}", WIDTH - len(indent))
     elif not result.problem.startswith(("not written yet", "not run", "stopped")):
         where = f" The smallest input on which it fails: {result.smallest}" if result.smallest else ""

@@ -229,7 +229,7 @@ DECODE = Check(
         _wrong("bytes that are no text are dropped", "errors='ignore' hides the damage: errors='replace' shows \ufffd", DECODING, "decode_ignoring"),
         Diagnosis("strict decoding", "half a character at the edge of a text must not stop the program: decode with errors='replace'",
                   DECODING, when=lambda inputs, expected, got: "UnicodeDecodeError" in got.error),
-        _wrong("one character per byte", "chr of each byte is Latin-1: join the bytes and decode them as UTF-8", DECODING, "decode_latin1"),
+        _wrong("one character per byte", "one character for each byte is Latin-1: join the bytes and decode them as UTF-8", DECODING, "decode_latin1"),
         _wrong("printable stand-ins are left in", "'Ġ' and its like belong in vocabulary files: the vocabulary here holds bytes", BYTES, "decode_printable"),
         _wrong("tokens joined with spaces", "a token carries its own space: join with nothing in between", DECODING, "decode_with_spaces"),
         _wrong("special tokens are left out", "their text is part of the answer: decode(encode(text)) == text", SPECIAL, "decode_without_special"),

@@ -302,9 +302,12 @@ def past_seen_by_all_but_no_mask_within(q, k, v, past=None):
     return _with_cache(q, k, v, past, mask=floor.causal_mask if past is None else all_visible)
 
 
-def own_key_hidden(q, k, v, past=None):
+def own_key_hidden(q, k, v, past=None, mask=lambda T, S: None):
     """Attends to the cache before the new keys are in it."""
     if past is None:
         return _with_cache(q, k, v)
-    out, _ = attend(q, *past)
+    out, _ = attend(q, *past, mask(q.shape[-2], past[0].shape[-2]))
     return out, _with_cache(q, k, v, past)[1]
+
+
+own_key_hidden_causal = partial(own_key_hidden, mask=any_lengths)
