@@ -529,25 +529,25 @@ _GPT2_SHA256 = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5
 
 
 def find_gpt2_merges() -> Path:
-    """tiktoken's copy of GPT-2's merges on this machine. Raises FileNotFoundError that says how to get it."""
-    if "TIKTOKEN_CACHE_DIR" in os.environ:
-        folder = os.environ["TIKTOKEN_CACHE_DIR"]
-    elif "DATA_GYM_CACHE_DIR" in os.environ:
-        folder = os.environ["DATA_GYM_CACHE_DIR"]
-    else:
-        folder = os.path.join(tempfile.gettempdir(), "data-gym-cache")
-    path = Path(folder, _GPT2_CACHE_NAME)
-    if folder and path.is_file():
-        return path
-    raise FileNotFoundError(f"GPT-2's own vocabulary is not on this machine (looked for {path}): run `gpt2lab download gpt2` once "
-                            "with a network, or set TIKTOKEN_CACHE_DIR to a folder that has tiktoken's files")
+    """GPT-2's merges on this machine: tiktoken's copy, or the one `gpt2lab download gpt2` fetched. Never fetches."""
+    folder = next((os.environ[name] for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR") if name in os.environ),
+                  os.path.join(tempfile.gettempdir(), "data-gym-cache"))
+    if folder and Path(folder, _GPT2_CACHE_NAME).is_file():
+        return Path(folder, _GPT2_CACHE_NAME)
+    from huggingface_hub import try_to_load_from_cache  # slow to import, so only when it is needed
+
+    downloaded = try_to_load_from_cache("openai-community/gpt2", "merges.txt")
+    if isinstance(downloaded, str):
+        return Path(downloaded)
+    raise FileNotFoundError("GPT-2's own vocabulary is not on this machine: run `gpt2lab download gpt2` once with a network, "
+                            "or set TIKTOKEN_CACHE_DIR to a folder that has tiktoken's files")
 
 
 def parse_gpt2_merges(content: bytes) -> tuple[dict[int, bytes], list[tuple[bytes, bytes]], dict[str, int]]:
-    """(vocab, merges, special_tokens) of GPT-2 from its vocab.bpe; the ids follow from the order of the merges."""
+    """(vocab, merges, special_tokens) of GPT-2 from its file of merges; the ids follow from their order."""
     found = hashlib.sha256(content).hexdigest()
     if found != _GPT2_SHA256:
-        raise ValueError(f"GPT-2's vocab.bpe is damaged: its SHA-256 begins {found[:12]}, not {_GPT2_SHA256[:12]}: "
+        raise ValueError(f"the file of GPT-2's merges is damaged: its SHA-256 begins {found[:12]}, not {_GPT2_SHA256[:12]}: "
                          "delete it and run `gpt2lab download gpt2`")
     merges = parse_merges(content.decode("utf-8"))
     return number_tokens(merges), merges, {"<|endoftext|>": 256 + len(merges)}
@@ -588,7 +588,7 @@ class Tokenizer(SpecialEncoder):
 
     @classmethod
     def gpt2(cls) -> Tokenizer:
-        """GPT-2's own vocabulary, from tiktoken's files on this machine; never fetches. FileNotFoundError when absent."""
+        """GPT-2's own vocabulary, from files on this machine; never fetches. FileNotFoundError when absent."""
         return cls(*parse_gpt2_merges(find_gpt2_merges().read_bytes()))
 
 # %% ../notebooks/01_tokenizer.ipynb #export-train-bpe

@@ -123,6 +123,7 @@ def test_gpt2_absent_is_said_at_once_and_nothing_is_fetched(tmp_path, monkeypatc
     monkeypatch.setattr(socket, "socket", no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="gpt2lab download gpt2"):
         Tokenizer.gpt2()
 
@@ -141,9 +142,21 @@ def test_tiktokens_cache_is_found_where_tiktoken_keeps_it(tmp_path, monkeypatch,
     file = where / "6d1cbeee0f20b3d9449abfede4726ed8212e3aee"
     file.write_bytes(b"#version: 0.2\n")
     assert find_gpt2_merges() == file
-    with pytest.raises(ValueError, match=r"vocab.bpe is damaged.*gpt2lab download gpt2"):
+    with pytest.raises(ValueError, match=r"merges is damaged.*gpt2lab download gpt2"):
         parse_gpt2_merges(file.read_bytes())
     assert file.exists()                                     # tiktoken itself deletes a damaged file
+
+
+def test_what_gpt2lab_download_fetched_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    kept = tmp_path / "models--openai-community--gpt2"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("0" * 40)
+    file = kept / "snapshots" / ("0" * 40) / "merges.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("#version: 0.2\n")
+    assert find_gpt2_merges() == file
 
 
 def test_importing_the_tokenizer_imports_neither_torch_nor_tiktoken():

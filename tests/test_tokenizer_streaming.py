@@ -75,11 +75,11 @@ def test_pieces_are_even_whatever_comes_in(size):
 
 
 def test_an_open_file_is_read_a_block_at_a_time(tokenizer):
-    class Watched(io.StringIO):
-        asked = []
+    asked = []
 
+    class Watched(io.StringIO):
         def read(self, size=-1):
-            self.asked.append(size)
+            asked.append(size)
             return super().read(size)
 
         def __iter__(self):
@@ -87,7 +87,7 @@ def test_an_open_file_is_read_a_block_at_a_time(tokenizer):
 
     text = TRAINING * 5000
     assert list(tokenizer.encode_iterable(Watched(text))) == tokenizer.encode(text)
-    assert set(Watched.asked) == {65_536}
+    assert set(asked) == {65_536}
 
 
 def test_the_first_ids_come_before_the_stream_ends(tokenizer):
