@@ -51,15 +51,18 @@ CAUSAL_MASK = Check(
     diagnoses=(
         _wrong("triu for tril", "row i is query i: it may attend to columns 0 to i, the lower triangle", MASK, "triu"),
         _wrong("strict tril", "a token may attend to itself: the diagonal is True", MASK, "strict_tril"),
-        _wrong("one future token visible", "tril(diagonal=1) shows each token the one it should predict", MASK, "one_future_visible"),
+        _wrong("one future token visible", "tril(diagonal=1) shows each token the one it should predict", MASK,
+               "one_future_visible"),
         _wrong("no mask", "no token may attend to those after it", MASK, "all_visible"),
         _wrong("True and False swapped", "True means: may attend", MASK, "turned_round"),
         _wrong("no offset with a cache", "query i stands at position S - T + i: tril(diagonal=S - T)", CACHE, "no_offset"),
-        _wrong("offset in the wrong direction", "S - T keys lie before the first query: tril(diagonal=S - T), not T - S", CACHE, "offset_backwards"),
+        _wrong("offset in the wrong direction", "S - T keys lie before the first query: tril(diagonal=S - T), not T - S", CACHE,
+               "offset_backwards"),
         _wrong("mask not made for S keys", "the mask is (T, S): T rows of queries, S columns of keys", CACHE, "square_only"),
         _wrong("keys by queries", "the mask is (T, S): a row for each query, a column for each key", MASK, "keys_by_queries"),
         _wrong("numbers instead of True and False", "make it with dtype=torch.bool", MASK, "mask_of_floats"),
-        _wrong("0 and -inf instead of True and False", "that form is added to the scores: this course wants a bool mask", MASK, "mask_of_infinities"),
+        _wrong("0 and -inf instead of True and False", "that form is added to the scores: this course wants a bool mask", MASK,
+               "mask_of_infinities"),
         _wrong("T > S is accepted", "every query is one of the keys: raise ValueError and name T and S", MASK, "any_lengths"),
     ),
 )  # fmt: skip
@@ -69,7 +72,8 @@ CAUSAL_MASK = Check(
 PAIR = close(names=("out", "weights"))
 
 
-def _qkv(rng: np.random.Generator, *batch: int, T: int, d: int, S: int = 0, e: int = 0, mask: Any = None, scale: float = 1.0) -> dict:
+def _qkv(rng: np.random.Generator, *batch: int, T: int, d: int, S: int = 0, e: int = 0, mask: Any = None,
+         scale: float = 1.0) -> dict:  # fmt: skip
     S, e = S or T, e or d
     q, k, v = normal(rng, *batch, T, d, scale=scale), normal(rng, *batch, S, d, scale=scale), normal(rng, *batch, S, e)
     return args(q, k, v) if mask is None else args(q, k, v, mask)
@@ -100,25 +104,36 @@ ATTENTION = Check(
         Case("unequal lengths", lambda rng: _qkv(rng, T=3, S=5, d=4, e=6), compare=PAIR, smaller=easy_attention),
         Case("causal mask", lambda rng: _qkv(rng, T=4, d=3, mask=may_attend(4)), compare=PAIR, smaller=easy_attention),
         Case("batch and heads", lambda rng: _qkv(rng, 2, 3, T=4, d=5, mask=may_attend(4)), compare=PAIR, smaller=easy_attention),
-        Case("a mask for each sequence", lambda rng: _qkv(rng, 2, 3, T=4, d=2, mask=PADDING), compare=PAIR, smaller=easy_attention),
-        Case("huge scores", lambda rng: _qkv(rng, 1, 2, T=5, d=8, mask=may_attend(5), scale=60), compare=PAIR, smaller=easy_attention),
+        Case("a mask for each sequence", lambda rng: _qkv(rng, 2, 3, T=4, d=2, mask=PADDING), compare=PAIR,
+             smaller=easy_attention),
+        Case("huge scores", lambda rng: _qkv(rng, 1, 2, T=5, d=8, mask=may_attend(5), scale=60), compare=PAIR,
+             smaller=easy_attention),
         Case("one token", lambda rng: _qkv(rng, T=1, d=4), points=0.5, compare=PAIR, smaller=easy_attention),
     ),
     diagnoses=(
-        _wrong("no 1/sqrt(d_head)", "the scores were not divided by sqrt(d), d = q.shape[-1]: long vectors make the softmax pick one token",
-               SCALE, "no_scale"),
-        _wrong("sqrt(d_model)", "each head's score is a sum of d_head products: divide by sqrt(q.shape[-1]), not by the width of the model",
-               SCALE, "scale_by_model"),
-        _wrong("d_head without root", "the spread of a sum of d products grows with sqrt(d): divide by its root", SCALE, "scale_without_root"),
-        _wrong("scaled after the softmax", "divide the scores before the softmax: divided after it the rows no longer sum to 1", SCALE, "scale_late"),
+        _wrong("no 1/sqrt(d_head)", "the scores were not divided by sqrt(d), d = q.shape[-1]: long vectors make the softmax "
+               "pick one token", SCALE, "no_scale"),
+        _wrong("sqrt(d_model)", "each head's score is a sum of d_head products: divide by sqrt(q.shape[-1]), not by the "
+               "width of the model", SCALE, "scale_by_model"),
+        _wrong("d_head without root", "the spread of a sum of d products grows with sqrt(d): divide by its root", SCALE,
+               "scale_without_root"),
+        _wrong("scaled after the softmax", "divide the scores before the softmax: divided after it the rows no longer sum "
+               "to 1", SCALE, "scale_late"),
         _wrong("no mask", "the mask is not used: fill the scores with -inf where it is False", MASK, "mask_ignored"),
-        _wrong("mask turned round", "True means: may attend. Fill where it is False, masked_fill(~mask, ...)", MASK, "mask_inverted"),
-        _wrong("softmax over queries", "every query spreads a total of 1 over the keys: softmax along the last axis", SOFTMAX, "softmax_over_queries"),
-        _wrong("softmax over heads", "with axes in front, dim=1 is not the keys any more: use dim=-1", SOFTMAX, "softmax_over_heads"),
-        _wrong("mask after the softmax without renormalising", "the rows sum to less than 1: mask the scores before the softmax", MASK, "mask_after_softmax"),
-        _wrong("filled with too little", "-100 is not small beside scores of -1000: the masked key wins: fill with -inf", MASK, "filled_with_too_little"),
-        _wrong("filled with 0 instead of -inf", "exp(0) is 1: a score of 0 still gets weight. Fill with -inf", MASK, "filled_with_zero"),
-        _wrong("the softmax overflows", "exp(100) is infinite in float32: take the largest score off each row first, or call softmax", SOFTMAX, "overflowing"),
+        _wrong("mask turned round", "True means: may attend. Fill where it is False, masked_fill(~mask, ...)", MASK,
+               "mask_inverted"),
+        _wrong("softmax over queries", "every query spreads a total of 1 over the keys: softmax along the last axis", SOFTMAX,
+               "softmax_over_queries"),
+        _wrong("softmax over heads", "with axes in front, dim=1 is not the keys any more: use dim=-1", SOFTMAX,
+               "softmax_over_heads"),
+        _wrong("mask after the softmax without renormalising", "the rows sum to less than 1: mask the scores before the "
+               "softmax", MASK, "mask_after_softmax"),
+        _wrong("filled with too little", "-100 is not small beside scores of -1000: the masked key wins: fill with -inf", MASK,
+               "filled_with_too_little"),
+        _wrong("filled with 0 instead of -inf", "exp(0) is 1: a score of 0 still gets weight. Fill with -inf", MASK,
+               "filled_with_zero"),
+        _wrong("the softmax overflows", "exp(100) is infinite in float32: take the largest score off each row first, or "
+               "call softmax", SOFTMAX, "overflowing"),
         _wrong("always causal", "use the mask that is given, and none when it is None", MASK, "causal_always"),
         _wrong("weights taken before the mask", "return the weights that mixed the values", MASK, "weights_before_mask"),
         _wrong("scores returned for weights", "the weights are what the softmax gives", SOFTMAX, "scores_for_weights"),
@@ -135,18 +150,24 @@ SPLIT_HEADS = Check(
     reference="gpt2lab.attention:split_heads",
     cases=(
         Case("two heads", lambda rng: args(counting(1, 3, 4), 2), compare=exact()),
-        Case("three heads, two sequences", lambda rng: args(counting(2, 4, 12), 3), compare=exact(), smaller=lambda rng: [args(counting(1, 2, 2), 2), args(counting(1, 2, 4), 2)]),
+        Case("three heads, two sequences", lambda rng: args(counting(2, 4, 12), 3), compare=exact(),
+             smaller=lambda rng: [args(counting(1, 2, 2), 2), args(counting(1, 2, 4), 2)]),
         Case("one token", lambda rng: args(counting(1, 1, 6), 3), points=0.5, compare=exact()),
-        Case("channels that cannot be shared", lambda rng: args(counting(1, 2, 10), 4), points=0.5, compare=raises("ValueError", ("10", "4"))),
+        Case("channels that cannot be shared", lambda rng: args(counting(1, 2, 10), 4), points=0.5,
+             compare=raises("ValueError", ("10", "4"))),
     ),
     diagnoses=(
-        _wrong("heads split by view without transpose", "view(B, H, T, d) gives a head the first tokens, whole, instead of its channels of "
-               "every token: view(B, T, H, d), then transpose(1, 2)", HEADS, "split_by_view"),
-        _wrong("heads interleaved", "head h owns the neighbouring channels h*d to (h+1)*d: view(B, T, H, d), not (B, T, d, H)", HEADS, "split_interleaved"),
-        _wrong("heads behind time", "the result is (B, H, T, d): the heads stand beside the batch, so transpose(1, 2)", HEADS, "split_without_transpose"),
-        _wrong("left-over channels dropped", "raise ValueError when the channels are no multiple of the heads, and name both", HEADS, "split_and_drop"),
-        Diagnosis("PyTorch's error instead of your own", "PyTorch's view fails with a RuntimeError about sizes: test C % n_head first, and raise a "
-                  "ValueError that names both", HEADS, when=lambda i, expected, got: not expected.ok and "RuntimeError" in got.error),
+        _wrong("heads split by view without transpose", "view(B, H, T, d) gives a head the first tokens, whole, instead of "
+               "its channels of every token: view(B, T, H, d), then transpose(1, 2)", HEADS, "split_by_view"),
+        _wrong("heads interleaved", "head h owns the neighbouring channels h*d to (h+1)*d: view(B, T, H, d), not (B, T, d, "
+               "H)", HEADS, "split_interleaved"),
+        _wrong("heads behind time", "the result is (B, H, T, d): the heads stand beside the batch, so transpose(1, 2)", HEADS,
+               "split_without_transpose"),
+        _wrong("left-over channels dropped", "raise ValueError when the channels are no multiple of the heads, and name "
+               "both", HEADS, "split_and_drop"),
+        Diagnosis("PyTorch's error instead of your own", "PyTorch's view fails with a RuntimeError about sizes: test C % "
+                  "n_head first, and raise a ValueError that names both", HEADS,
+                  when=lambda i, expected, got: not expected.ok and "RuntimeError" in got.error),
     ),
 )  # fmt: skip
 
@@ -156,17 +177,20 @@ MERGE_HEADS = Check(
     reference="gpt2lab.attention:merge_heads",
     cases=(
         Case("two heads", lambda rng: args(counting(1, 2, 3, 2)), compare=exact()),
-        Case("three heads, two sequences", lambda rng: args(counting(2, 3, 4, 5)), compare=exact(), smaller=lambda rng: [args(counting(1, 2, 2, 1)), args(counting(1, 2, 2, 2))]),
+        Case("three heads, two sequences", lambda rng: args(counting(2, 3, 4, 5)), compare=exact(),
+             smaller=lambda rng: [args(counting(1, 2, 2, 1)), args(counting(1, 2, 2, 2))]),
         Case("one token", lambda rng: args(counting(1, 3, 1, 2)), points=0.5, compare=exact()),
     ),
     diagnoses=(
-        _wrong("heads merged by view without transpose", "bring the heads beside their channels first: transpose(1, 2), then flatten(2)",
-               HEADS, "merge_by_view"),
-        _wrong("heads interleaved", "the channels of one head stay neighbours: (B, T, H, d) -> (B, T, H*d)", HEADS, "merge_interleaved"),
+        _wrong("heads merged by view without transpose", "bring the heads beside their channels first: transpose(1, 2), "
+               "then flatten(2)", HEADS, "merge_by_view"),
+        _wrong("heads interleaved", "the channels of one head stay neighbours: (B, T, H, d) -> (B, T, H*d)", HEADS,
+               "merge_interleaved"),
         _wrong("heads added up", "the heads are laid side by side, c_proj mixes them later", HEADS, "merge_by_sum"),
         _wrong("heads merged into time", "the result is (B, T, H*d): as many rows as tokens", HEADS, "merge_along_time"),
-        Diagnosis("view of a transposed tensor", "after transpose the numbers lie in another order in memory: use reshape or flatten, "
-                  "or contiguous() before view", HEADS, when=lambda i, expected, got: "view size is not compatible" in got.message),
+        Diagnosis("view of a transposed tensor", "after transpose the numbers lie in another order in memory: use reshape "
+                  "or flatten, or contiguous() before view", HEADS,
+                  when=lambda i, expected, got: "view size is not compatible" in got.message),
     ),
 )  # fmt: skip
 
@@ -218,37 +242,44 @@ LAYER_CHECK = Check(
         Case("one token", layer_case(C=6, H=3, B=1, T=1), points=0.5, driver="attention.layer"),
     ),
     diagnoses=(
-        Diagnosis("dropout active in eval", "two runs of the same input differ: use nn.Dropout as a module, or pass training=self.training",
-                  FINISHED, when=_differs_by_run),
+        Diagnosis("dropout active in eval", "two runs of the same input differ: use nn.Dropout as a module, or pass "
+                  "training=self.training", FINISHED, when=_differs_by_run),
         _wrong("no 1/sqrt(d_head)", "the scores were not divided by sqrt(d_head)", SCALE, "layer_no_scale"),
-        _wrong("sqrt(d_model)", "divide by the root of the head's size n_embd // n_head, not of n_embd", SCALE, "layer_scale_by_model"),
+        _wrong("sqrt(d_model)", "divide by the root of the head's size n_embd // n_head, not of n_embd", SCALE,
+               "layer_scale_by_model"),
         _wrong("d_head without root", "divide by sqrt(d_head)", SCALE, "layer_scale_without_root"),
         _wrong("no mask", "every token also attends to the ones after it: pass causal_mask(T)", MASK, "layer_no_mask"),
         _wrong("triu for tril", "tokens see the future and not the past", MASK, "layer_triu"),
-        _wrong("strict tril", "a token may attend to itself, and the first token has nothing else: its row became NaN", MASK, "layer_strict_tril"),
+        _wrong("strict tril", "a token may attend to itself, and the first token has nothing else: its row became NaN", MASK,
+               "layer_strict_tril"),
         _wrong("one future token visible", "each token sees the one it should predict", MASK, "layer_one_future"),
         _wrong("softmax over queries", "softmax along the last axis, the keys", SOFTMAX, "layer_softmax_over_queries"),
         _wrong("mask after the softmax without renormalising", "the rows sum to less than 1: mask the scores before the softmax",
                MASK, "layer_mask_after_softmax"),
         _wrong("filled with 0 instead of -inf", "exp(0) is 1: a score of 0 still gets weight", MASK, "layer_filled_with_zero"),
-        _wrong("heads split by view without transpose", "view(B, H, T, d) mixes tokens into heads: view(B, T, H, d).transpose(1, 2)",
-               HEADS, "layer_split_only_by_view"),
-        _wrong("heads split and merged by view without transpose", "view(B, H, T, d) mixes tokens into heads: view(B, T, H, d).transpose(1, 2), "
-               "and transpose back before the heads are merged", HEADS, "layer_split_by_view"),
-        _wrong("heads merged by view without transpose", "transpose(1, 2) back before the heads are laid side by side", HEADS, "layer_merged_by_view"),
-        _wrong("heads interleaved", "head h owns the neighbouring channels h*d to (h+1)*d: view(B, T, H, d)", HEADS, "layer_interleaved"),
-        _wrong("heads interleaved in the split only", "head h owns the neighbouring channels h*d to (h+1)*d: view(B, T, H, d)", HEADS, "layer_interleaved_split"),
-        *(_wrong("q, k, v in the wrong order", "c_attn gives q first, then k, then v: each C channels wide", LAYER, f"layer_{order}")
+        _wrong("heads split by view without transpose", "view(B, H, T, d) mixes tokens into heads: view(B, T, H, "
+               "d).transpose(1, 2)", HEADS, "layer_split_only_by_view"),
+        _wrong("heads split and merged by view without transpose", "view(B, H, T, d) mixes tokens into heads: view(B, T, H, "
+               "d).transpose(1, 2), and transpose back before the heads are merged", HEADS, "layer_split_by_view"),
+        _wrong("heads merged by view without transpose", "transpose(1, 2) back before the heads are laid side by side", HEADS,
+               "layer_merged_by_view"),
+        _wrong("heads interleaved", "head h owns the neighbouring channels h*d to (h+1)*d: view(B, T, H, d)", HEADS,
+               "layer_interleaved"),
+        _wrong("heads interleaved in the split only", "head h owns the neighbouring channels h*d to (h+1)*d: view(B, T, H, "
+               "d)", HEADS, "layer_interleaved_split"),
+        *(_wrong("q, k, v in the wrong order", "c_attn gives q first, then k, then v: each C channels wide", LAYER,
+                 f"layer_{order}")
           for order in ("kqv", "vkq", "qvk", "vqk", "kvq")),
-        _wrong("q, k, v cut inside each head", "cut the 3C channels into q, k and v first, then each into heads", LAYER, "layer_per_head_qkv"),
+        _wrong("q, k, v cut inside each head", "cut the 3C channels into q, k and v first, then each into heads", LAYER,
+               "layer_per_head_qkv"),
         _wrong("c_proj forgotten", "the merged heads go through c_proj, which mixes them", LAYER, "layer_no_c_proj"),
         _wrong("only one head", "cut q, k and v into n_head heads, each with a softmax of its own", HEADS, "layer_one_head"),
         Diagnosis("mask not sliced", "a mask stored for n_positions tokens must be cut to mask[:T, :T]", MASK,
                   when=_stored_mask_whole),
-        Diagnosis("weights not returned", "forward returns (out, weights): the block takes the first, the pictures the second", FINISHED,
-                  when=lambda i, expected, got: got.ok and set(got.value) == {"out"}),
-        Diagnosis("parameters with other names or shapes", "GPT-2's weights are loaded by name: self.c_attn = nn.Linear(C, 3 * C) and "
-                  "self.c_proj = nn.Linear(C, C), both with bias, and no others", LAYER,
+        Diagnosis("weights not returned", "forward returns (out, weights): the block takes the first, the pictures the "
+                  "second", FINISHED, when=lambda i, expected, got: got.ok and set(got.value) == {"out"}),
+        Diagnosis("parameters with other names or shapes", "GPT-2's weights are loaded by name: self.c_attn = nn.Linear(C, "
+                  "3 * C) and self.c_proj = nn.Linear(C, C), both with bias, and no others", LAYER,
                   when=lambda i, expected, got: bool(re.search(r"the module has|^c_(attn|proj)\.\w+ has shape", got.message))),
     ),
 )  # fmt: skip
@@ -306,8 +337,8 @@ CACHE_CHECK = Check(
         Case("step by step", sequence_in_steps((3, 1, 2, 1)), points=2, driver="attention.steps"),
     ),
     diagnoses=(
-        _wrong("no offset with a cache", "query i stands at position S - T + i: without the offset a new token sees only the oldest keys. "
-               "causal_mask(T, S)", CACHE, "cache_no_offset"),
+        _wrong("no offset with a cache", "query i stands at position S - T + i: without the offset a new token sees only "
+               "the oldest keys. causal_mask(T, S)", CACHE, "cache_no_offset"),
         _wrong("new tokens see each other's future", "several tokens at once need the mask, cache or no cache: causal_mask(T, S)",
                CACHE, "past_seen_by_all_but_no_mask_within"),
         _wrong("no mask", "several tokens at once need the mask: causal_mask(T, S)", MASK, "cache_no_mask"),
@@ -315,8 +346,10 @@ CACHE_CHECK = Check(
         _wrong("one future token visible", "each token sees the one it should predict", MASK, "cache_one_future"),
         Diagnosis("cache on the wrong axis", "keys are (B, H, T, d): time is the axis dim=-2 along which the cache grows", CACHE,
                   variant=KEYS + "cache_along_heads", when=_wrong_axis),
-        _wrong("cache grows along the batch", "keys are (B, H, T, d): time is the axis dim=-2 along which the cache grows", CACHE, "cache_along_batch"),
-        _wrong("cache not grown", "return the old keys and values with the new ones behind them: the next step needs all", CACHE, "cache_not_grown"),
+        _wrong("cache grows along the batch", "keys are (B, H, T, d): time is the axis dim=-2 along which the cache grows",
+               CACHE, "cache_along_batch"),
+        _wrong("cache not grown", "return the old keys and values with the new ones behind them: the next step needs all",
+               CACHE, "cache_not_grown"),
         _wrong("new keys before the old", "time runs to the right: torch.cat([past, new])", CACHE, "cache_new_first"),
         _wrong("cache not used", "the new queries attend to the cached keys too", CACHE, "cache_not_used"),
         _wrong("cache ignored", "join the cached keys and values with the new ones before attending", CACHE, "cache_forgotten"),

@@ -24,15 +24,18 @@ BYTES_TO_UNICODE = Check(
     reference="gpt2lab.tokenizer:bytes_to_unicode",
     cases=(Case("all 256 bytes", lambda rng: args(), points=2, compare=exact()),),
     diagnoses=(
-        _wrong("bytes mapped with chr(b)", "a space, a line break and the control characters stay invisible, and a vocabulary file "
-               "that is split at white space loses them: the 68 bytes without a picture need another character", BYTES, "chr_of_byte"),
+        _wrong("bytes mapped with chr(b)", "a space, a line break and the control characters stay invisible, and a "
+               "vocabulary file that is split at white space loses them: the 68 bytes without a picture need another "
+               "character", BYTES, "chr_of_byte"),
         _wrong("keys and values swapped", "the table goes from a byte's number to its character", BYTES, "swapped_table"),
-        _wrong("chr(256 + b) for the unprintable bytes", "they take the free characters from 256 on one after another: count them, "
-               "the first (byte 0) takes 256, the last (byte 173) takes 323", BYTES, "shifted_by_256"),
-        _wrong("every byte moved", "bytes that already print keep their own character, so that 'a' is still 'a' in the file", BYTES, "all_shifted"),
-        _wrong("the space keeps itself", "str.isprintable() is true for a space, yet a space at the edge of a token cannot be seen: "
-               "it becomes 'Ġ'", BYTES, "space_keeps_itself"),
-        _wrong("counted from 257", "the first unprintable byte takes character 256, not 257: raise the counter after it is used", BYTES, "counted_from_257"),
+        _wrong("chr(256 + b) for the unprintable bytes", "they take the free characters from 256 on one after another: "
+               "count them, the first (byte 0) takes 256, the last (byte 173) takes 323", BYTES, "shifted_by_256"),
+        _wrong("every byte moved", "bytes that already print keep their own character, so that 'a' is still 'a' in the file",
+               BYTES, "all_shifted"),
+        _wrong("the space keeps itself", "str.isprintable() is true for a space, yet a space at the edge of a token cannot "
+               "be seen: it becomes 'Ġ'", BYTES, "space_keeps_itself"),
+        _wrong("counted from 257", "the first unprintable byte takes character 256, not 257: raise the counter after it is "
+               "used", BYTES, "counted_from_257"),
     ),
 )  # fmt: skip
 
@@ -52,21 +55,24 @@ PRETOKENIZE = Check(
         Case("capital contractions", lambda rng: args("IT'S ME"), points=0.5, compare=exact()),
     ),
     diagnoses=(
-        _wrong(".split() loses leading spaces", "the space in front of a word is part of it: joining the pieces must give the text back",
-               CUTS, "split_at_spaces"),
-        _wrong(".split(' ') loses every space", "the space in front of a word is part of it: joining the pieces must give the text back",
-               CUTS, "split_before_spaces"),
-        _wrong("ASCII-only pattern", "[A-Za-z] and [0-9] know no é, 日 or П: use \\p{L} and \\p{N} of the `regex` package", CUTS, "ascii_only"),
-        _wrong(r"\s+(?!\S) is missing", "the last space of a run belongs to the word that follows: \"a  b\" is 'a', ' ', ' b'", CUTS, "no_lookahead"),
+        _wrong(".split() loses leading spaces", "the space in front of a word is part of it: joining the pieces must give "
+               "the text back", CUTS, "split_at_spaces"),
+        _wrong(".split(' ') loses every space", "the space in front of a word is part of it: joining the pieces must give "
+               "the text back", CUTS, "split_before_spaces"),
+        _wrong("ASCII-only pattern", "[A-Za-z] and [0-9] know no é, 日 or П: use \\p{L} and \\p{N} of the `regex` package", CUTS,
+               "ascii_only"),
+        _wrong(r"\s+(?!\S) is missing", "the last space of a run belongs to the word that follows: \"a  b\" is 'a', ' ', ' "
+               "b'", CUTS, "no_lookahead"),
         _wrong("contractions are not cut", "'s, 't, 're, 've, 'm, 'll and 'd come first in the pattern", CUTS, "no_contractions"),
-        _wrong("contractions in capitals are cut too", "GPT-2's pattern knows only the small letters: 'S falls apart into ' and S",
-               CUTS, "contractions_in_capitals"),
-        _wrong("the space before a word stands alone", "each kind of piece begins with an optional space, ' ?\\p{L}+'", CUTS, "no_leading_space"),
+        _wrong("contractions in capitals are cut too", "GPT-2's pattern knows only the small letters: 'S falls apart into ' "
+               "and S", CUTS, "contractions_in_capitals"),
+        _wrong("the space before a word stands alone", "each kind of piece begins with an optional space, ' ?\\p{L}+'", CUTS,
+               "no_leading_space"),
         _wrong("letters and digits in one piece", "letters and digits are separate kinds of piece (and \\w is both, and '_' too)",
                CUTS, "letters_with_digits"),
         _wrong("digits cut by three", "that is GPT-4's pattern: GPT-2 keeps a run of digits whole", CUTS, "three_digits"),
-        _wrong("white space that precedes no word is lost", "end the pattern with \\s+ so that joining the pieces gives the text back",
-               CUTS, "whitespace_dropped"),
+        _wrong("white space that precedes no word is lost", "end the pattern with \\s+ so that joining the pieces gives the "
+               "text back", CUTS, "whitespace_dropped"),
     ),
 )  # fmt: skip
 
@@ -78,7 +84,8 @@ TRAIN_MERGES = Check(
     section=TRAINING,
     reference=KEYS + "train_merges",
     cases=(
-        Case("low, lower, newest", lambda rng: args(["low low low low low lower lower newest newest newest"], 6), compare=exact()),
+        Case("low, lower, newest", lambda rng: args(["low low low low low lower lower newest newest newest"], 6),
+             compare=exact()),
         Case("ties", lambda rng: args(["ab cd ef ab cd ef"], 4), compare=exact()),
         Case("ties after a merge", lambda rng: args(["ab", "ab", "abc", "az"], 3), compare=exact()),
         Case("a run of one letter", lambda rng: args(["aaaaaaa aaaaaaa aaa"], 4), compare=exact()),
@@ -89,27 +96,37 @@ TRAIN_MERGES = Check(
         Case("no text", lambda rng: args([], 3), points=0.5, compare=exact()),
     ),
     diagnoses=(
-        _wrong("tie-break left to dict order", "max(counts, key=counts.get) takes whichever pair was seen first: among equals take the "
-               "lexicographically greatest pair, max(counts, key=lambda pair: (counts[pair], pair))", TRAINING, "ties_by_dict_order"),
+        _wrong("tie-break left to dict order", "max(counts, key=counts.get) takes whichever pair was seen first: among "
+               "equals take the lexicographically greatest pair, max(counts, key=lambda pair: (counts[pair], pair))", TRAINING,
+               "ties_by_dict_order"),
         _wrong("ties go to the smallest pair", "the rule is the lexicographically greatest pair", TRAINING, "ties_to_least"),
-        _wrong("ties compare the joined bytes", "compare the pairs, first left then right, not a + b", TRAINING, "ties_by_joined"),
+        _wrong("ties compare the joined bytes", "compare the pairs, first left then right, not a + b", TRAINING,
+               "ties_by_joined"),
         _wrong("the rarest pair is merged", "each step merges the most frequent pair", TRAINING, "rarest_first"),
-        _wrong("merges across pre-token borders", "count pairs inside each piece of pretokenize(text), never from one piece to the next",
-               CUTS, "across_borders"),
+        _wrong("merges across pre-token borders", "count pairs inside each piece of pretokenize(text), never from one piece "
+               "to the next", CUTS, "across_borders"),
         _wrong("texts joined before counting", "the end of one text and the start of the next are no pair", CUTS, "texts_joined"),
         _wrong(".split() loses leading spaces", "cut with pretokenize: ' low' with its space is another piece than 'low'",
                CUTS, "spaces_lost_in_training"),
-        _wrong("ASCII-only pattern", "é and 日 are letters too: cut with pretokenize, which uses \\p{L}", CUTS, "ascii_in_training"),
-        _wrong("only the first occurrence merged", "a merge applies wherever the pair stands in the word", TRAINING, "first_only_in_training"),
-        _wrong("merged from the right", "go from left to right: a a a becomes aa a, not a aa", TRAINING, "from_the_right_in_training"),
-        _wrong("the second half is kept", "after a merge step over both halves: a b c becomes ab c, not ab b c", TRAINING, "second_half_kept"),
-        _wrong("each word counted once", "a word that occurs five times adds five to each of its pairs", TRAINING, "each_word_once"),
-        _wrong("stops at pairs seen once", "go on until num_merges is reached or no pair is left", TRAINING, "stops_at_single_pairs"),
+        _wrong("ASCII-only pattern", "é and 日 are letters too: cut with pretokenize, which uses \\p{L}", CUTS,
+               "ascii_in_training"),
+        _wrong("only the first occurrence merged", "a merge applies wherever the pair stands in the word", TRAINING,
+               "first_only_in_training"),
+        _wrong("merged from the right", "go from left to right: a a a becomes aa a, not a aa", TRAINING,
+               "from_the_right_in_training"),
+        _wrong("the second half is kept", "after a merge step over both halves: a b c becomes ab c, not ab b c", TRAINING,
+               "second_half_kept"),
+        _wrong("each word counted once", "a word that occurs five times adds five to each of its pairs", TRAINING,
+               "each_word_once"),
+        _wrong("stops at pairs seen once", "go on until num_merges is reached or no pair is left", TRAINING,
+               "stops_at_single_pairs"),
         _wrong("pairs never counted again", "after a merge the neighbours of the new token form new pairs, and old ones are gone",
                TRAINING, "never_recounts"),
-        _wrong("characters instead of bytes", "start from the bytes of word.encode('utf-8'): é is two symbols", BYTES, "characters_in_training"),
+        _wrong("characters instead of bytes", "start from the bytes of word.encode('utf-8'): é is two symbols", BYTES,
+               "characters_in_training"),
         _wrong("one merge too many", "return num_merges pairs at most", TRAINING, "one_merge_too_many"),
-        _wrong("joined tokens instead of pairs", "return the pair (left, right): encoding needs both halves", TRAINING, "merged_tokens"),
+        _wrong("joined tokens instead of pairs", "return the pair (left, right): encoding needs both halves", TRAINING,
+               "merged_tokens"),
     ),
 )  # fmt: skip
 
@@ -137,22 +154,26 @@ MERGE_BY_RANK = Check(
         Case("a known token out of reach", lambda rng: args(b"abc", ranks_of("a b", "b c", "a bc")), compare=exact()),
         Case("every occurrence", lambda rng: args(b"abxabyab", ranks_of("a b", "ab x")), compare=exact()),
         Case("a run of one letter", lambda rng: args(b"aaaaa", ranks_of("a a", "aa a")), compare=exact()),
-        Case("ranks in any order", lambda rng: args(b"lower", shuffled(ranks_of("l o", "e r", "lo w", "low er"))), compare=exact()),
+        Case("ranks in any order", lambda rng: args(b"lower", shuffled(ranks_of("l o", "e r", "lo w", "low er"))),
+             compare=exact()),
         Case("two bytes of é", lambda rng: args("né".encode(), {(b"\xc3", b"\xa9"): 0, (b"n", b"\xc3\xa9"): 1}), compare=exact()),
         Case("nothing to merge", lambda rng: args(b"q", ranks_of("a b")), points=0.5, compare=exact()),
         Case("no bytes", lambda rng: args(b"", ranks_of("a b")), points=0.5, compare=exact()),
     ),
     diagnoses=(
-        _wrong("merged by frequency in the text at hand", "training already decided what is frequent: encoding merges the pair with the "
-               "lowest rank, however often it stands here", RANKS, "by_frequency"),
-        _wrong("only the first occurrence merged", "each pair is merged wherever it stands, before the next rank has its turn", RANKS, "first_only"),
+        _wrong("merged by frequency in the text at hand", "training already decided what is frequent: encoding merges the "
+               "pair with the lowest rank, however often it stands here", RANKS, "by_frequency"),
+        _wrong("only the first occurrence merged", "each pair is merged wherever it stands, before the next rank has its "
+               "turn", RANKS, "first_only"),
         _wrong("merged from the right", "go from left to right: a a a becomes aa a, not a aa", RANKS, "from_the_right"),
-        _wrong("the leftmost known pair goes first", "look at all neighbours and take the one with the lowest rank: it was learned first",
-               RANKS, "leftmost_first"),
-        _wrong("longest match", "cutting off the longest known token is another algorithm: BPE only reaches tokens through its merges, in order",
-               RANKS, "longest_match"),
-        _wrong("the highest rank goes first", "rank 0 was learned first and is merged first: min, not max", RANKS, "highest_rank_first"),
-        _wrong("order of the dict instead of rank", "sort by ranks[pair], or take the min by ranks: a dict may come in any order", RANKS, "dict_order"),
+        _wrong("the leftmost known pair goes first", "look at all neighbours and take the one with the lowest rank: it was "
+               "learned first", RANKS, "leftmost_first"),
+        _wrong("longest match", "cutting off the longest known token is another algorithm: BPE only reaches tokens through "
+               "its merges, in order", RANKS, "longest_match"),
+        _wrong("the highest rank goes first", "rank 0 was learned first and is merged first: min, not max", RANKS,
+               "highest_rank_first"),
+        _wrong("order of the dict instead of rank", "sort by ranks[pair], or take the min by ranks: a dict may come in any "
+               "order", RANKS, "dict_order"),
         _wrong("one merge and no more", "repeat until no neighbours are a known pair", RANKS, "one_merge_only"),
     ),
 )  # fmt: skip
@@ -187,19 +208,24 @@ ENCODE = Check(
         Case("none in the text", lambda rng: encode_args("low <|end", END), points=0.5, compare=exact()),
     ),
     diagnoses=(
-        _wrong("special token in user text always honoured", "a user who types <|endoftext|> must not end the document: only the tokens "
-               "in allowed_special become ids, any other raises ValueError", SPECIAL, "special_always"),
-        _wrong("special tokens are not refused", "a special token that is not allowed slips through as ordinary text: raise ValueError and name it",
-               SPECIAL, "special_never_refused"),
+        _wrong("special token in user text always honoured", "a user who types <|endoftext|> must not end the document: "
+               "only the tokens in allowed_special become ids, any other raises ValueError", SPECIAL, "special_always"),
+        _wrong("special tokens are not refused", "a special token that is not allowed slips through as ordinary text: raise "
+               "ValueError and name it", SPECIAL, "special_never_refused"),
         _wrong("special tokens are never honoured", "a token of allowed_special becomes its one id: split the text at it first",
                SPECIAL, "special_never"),
         _wrong("special tokens always refused", "those in allowed_special are welcome", SPECIAL, "special_always_refused"),
-        _wrong("merges across pre-token borders", "encode each piece of pretokenize(text) by itself", CUTS, "encode_across_borders"),
+        _wrong("merges across pre-token borders", "encode each piece of pretokenize(text) by itself", CUTS,
+               "encode_across_borders"),
         _wrong(".split() loses leading spaces", "cut with pretokenize, which keeps every space", CUTS, "encode_without_spaces"),
-        _wrong("merged by frequency in the text at hand", "merge the pair with the lowest rank, however often it stands here", RANKS, "encode_by_frequency"),
-        _wrong("longest match", "cutting off the longest known token is another algorithm: merge by rank", RANKS, "encode_longest_match"),
-        _wrong("byte value taken for the id", "look every token up in the vocabulary: '!' is byte 33 but id 0", BYTES, "byte_for_id"),
-        _wrong("spaces beside a special token stripped", "the text around a special token is encoded as it stands", SPECIAL, "stripped_around_special"),
+        _wrong("merged by frequency in the text at hand", "merge the pair with the lowest rank, however often it stands "
+               "here", RANKS, "encode_by_frequency"),
+        _wrong("longest match", "cutting off the longest known token is another algorithm: merge by rank", RANKS,
+               "encode_longest_match"),
+        _wrong("byte value taken for the id", "look every token up in the vocabulary: '!' is byte 33 but id 0", BYTES,
+               "byte_for_id"),
+        _wrong("spaces beside a special token stripped", "the text around a special token is encoded as it stands", SPECIAL,
+               "stripped_around_special"),
         _wrong("tokens instead of ids", "the last step looks up the id of every token", RANKS, "tokens_for_ids"),
     ),
 )  # fmt: skip
@@ -217,26 +243,33 @@ DECODE = Check(
     cases=(
         Case("words", lambda rng: args([267, 259, 265, 0], VOCAB, SPECIAL_TOKENS), compare=exact()),
         Case("one character in several tokens", lambda rng: args([269, *ids_of("🙂".encode()[2:]), *ids_of("é日".encode())], VOCAB, SPECIAL_TOKENS),
+             
              compare=exact()),
         Case("special tokens", lambda rng: args([267, SPECIAL_TOKENS[END], 258], VOCAB, SPECIAL_TOKENS), compare=exact()),
         Case("half a character", lambda rng: args([*ids_of(b"a\xc3"), 258], VOCAB, SPECIAL_TOKENS), compare=exact()),
-        Case("an id that does not exist", lambda rng: args([267, 999, 258], VOCAB, SPECIAL_TOKENS), compare=raises("ValueError", ("999",))),
+        Case("an id that does not exist", lambda rng: args([267, 999, 258], VOCAB, SPECIAL_TOKENS),
+             compare=raises("ValueError", ("999",))),
         Case("no ids", lambda rng: args([], VOCAB, SPECIAL_TOKENS), points=0.5, compare=exact()),
     ),
     diagnoses=(
-        _wrong("each token decoded as UTF-8 by itself", "a character may be spread over several tokens: join all bytes first, decode once",
-               DECODING, "decode_one_by_one"),
-        _wrong("bytes that are no text are dropped", "errors='ignore' hides the damage: errors='replace' shows \ufffd", DECODING, "decode_ignoring"),
-        Diagnosis("strict decoding", "half a character at the edge of a text must not stop the program: decode with errors='replace'",
-                  DECODING, when=lambda inputs, expected, got: "UnicodeDecodeError" in got.error),
-        _wrong("one character per byte", "one character for each byte is Latin-1: join the bytes and decode them as UTF-8", DECODING, "decode_latin1"),
-        _wrong("printable stand-ins are left in", "'Ġ' and its like belong in vocabulary files: the vocabulary here holds bytes", BYTES, "decode_printable"),
-        _wrong("tokens joined with spaces", "a token carries its own space: join with nothing in between", DECODING, "decode_with_spaces"),
-        _wrong("special tokens are left out", "their text is part of the answer: decode(encode(text)) == text", SPECIAL, "decode_without_special"),
-        _wrong("unknown ids are skipped", "an id outside the vocabulary is a mistake somewhere else: raise ValueError and name the id",
-               DECODING, "decode_skipping_unknown"),
-        Diagnosis("KeyError for an unknown id", "catch it, and raise a ValueError that names the id: the caller does not know your dict",
-                  DECODING, when=lambda inputs, expected, got: "KeyError" in got.error and not expected.ok),
+        _wrong("each token decoded as UTF-8 by itself", "a character may be spread over several tokens: join all bytes "
+               "first, decode once", DECODING, "decode_one_by_one"),
+        _wrong("bytes that are no text are dropped", "errors='ignore' hides the damage: errors='replace' shows �", DECODING,
+               "decode_ignoring"),
+        Diagnosis("strict decoding", "half a character at the edge of a text must not stop the program: decode with "
+                  "errors='replace'", DECODING, when=lambda inputs, expected, got: "UnicodeDecodeError" in got.error),
+        _wrong("one character per byte", "one character for each byte is Latin-1: join the bytes and decode them as UTF-8",
+               DECODING, "decode_latin1"),
+        _wrong("printable stand-ins are left in", "'Ġ' and its like belong in vocabulary files: the vocabulary here holds "
+               "bytes", BYTES, "decode_printable"),
+        _wrong("tokens joined with spaces", "a token carries its own space: join with nothing in between", DECODING,
+               "decode_with_spaces"),
+        _wrong("special tokens are left out", "their text is part of the answer: decode(encode(text)) == text", SPECIAL,
+               "decode_without_special"),
+        _wrong("unknown ids are skipped", "an id outside the vocabulary is a mistake somewhere else: raise ValueError and "
+               "name the id", DECODING, "decode_skipping_unknown"),
+        Diagnosis("KeyError for an unknown id", "catch it, and raise a ValueError that names the id: the caller does not "
+                  "know your dict", DECODING, when=lambda inputs, expected, got: "KeyError" in got.error and not expected.ok),
         Diagnosis("special ids are unknown", "look in special_tokens too: it maps text to id, so turn it round",
                   SPECIAL, when=lambda inputs, expected, got: "KeyError" in got.error and expected.ok),
     ),

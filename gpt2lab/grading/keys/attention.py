@@ -88,7 +88,8 @@ def by_root_of_keys(q: Tensor) -> float:
 
 def attend(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, divisor: Callable[[Tensor], float] = by_root_of_head,
-    fill: float = -math.inf, axis: int = -1, use_mask: bool = True, after: str = "", stable: bool = True, scale_late: bool = False,
+    fill: float = -math.inf, axis: int = -1, use_mask: bool = True, after: str = "", stable: bool = True,
+    scale_late: bool = False,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Every way to go wrong in one formula. `after`: what happens to the mask after the softmax instead of before."""
     if k.shape[-2] != v.shape[-2] or q.shape[-1] != k.shape[-1]:
@@ -147,12 +148,12 @@ def out_only(q, k, v, mask=None):
 
 
 def split_by_view(x: Tensor, n_head: int) -> Tensor:
-    B, T, C = x.shape
+    B, T, _ = x.shape
     return x.reshape(B, n_head, T, floor.split_heads(x, n_head).shape[-1])
 
 
 def split_interleaved(x: Tensor, n_head: int) -> Tensor:
-    B, T, C = x.shape
+    B, T, _ = x.shape
     return x.reshape(B, T, floor.split_heads(x, n_head).shape[-1], n_head).permute(0, 3, 1, 2)
 
 

@@ -32,7 +32,9 @@ def _embed(input_ids: Tensor, wte: Tensor, wpe: Tensor, past_length: int = 0, *,
 embed = _embed
 positions_by_token = partial(_embed, positions=lambda ids, past, limit: ids)
 positions_from_one = partial(_embed, positions=lambda ids, past, limit: _counted(ids, past, limit) + 1)
-positions_clipped = partial(_embed, check=False, positions=lambda ids, past, limit: _counted(ids, past, limit).clamp(max=limit - 1))
+positions_clipped = partial(
+    _embed, check=False, positions=lambda ids, past, limit: _counted(ids, past, limit).clamp(max=limit - 1)
+)
 positions_wrapped = partial(_embed, check=False, positions=lambda ids, past, limit: _counted(ids, past, limit) % limit)
 positions_restart = partial(_embed, positions=lambda ids, past, limit: _counted(ids, 0, limit))
 positions_by_batch = partial(_embed, positions=lambda ids, past, limit: torch.arange(ids.shape[0])[:, None])
@@ -125,7 +127,6 @@ def _tanh_gelu(x: Tensor, *, root: float = math.sqrt(2 / math.pi), cube: float =
 
 
 gelu_erf = F.gelu
-gelu_sigmoid = lambda x: x * torch.sigmoid(1.702 * x)  # noqa: E731
 gelu_relu = F.relu
 gelu_silu = F.silu
 gelu_no_cube = partial(_tanh_gelu, cube=0.0)
@@ -133,6 +134,10 @@ gelu_no_root = partial(_tanh_gelu, root=2 / math.pi)
 gelu_no_half = partial(_tanh_gelu, half=1.0)
 gelu_tanh_only = torch.tanh
 gelu_cube_misread = partial(_tanh_gelu, cube=0.44715)
+
+
+def gelu_sigmoid(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(1.702 * x)
 
 
 class _MLP(floor.MLP):

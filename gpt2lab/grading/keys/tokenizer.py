@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import regex
 
@@ -102,6 +103,10 @@ def train_merges(texts: list[str], num_merges: int) -> list[Pair]:
     return floor.learn_merges(floor.count_words(texts), num_merges)
 
 
+def _count_pairs(words: list[Parts]) -> Counter:
+    return Counter(pair for word in words for pair in pairwise(word))
+
+
 def _train(
     texts: list[str],
     num_merges: int,
@@ -118,8 +123,7 @@ def _train(
     if once:
         words = [list(w) for w in dict.fromkeys(map(tuple, words))]
     merges: list[Pair] = []
-    count = lambda: Counter(pair for word in words for pair in zip(word, word[1:], strict=False))  # noqa: E731
-    counts = count()
+    counts = _count_pairs(words)
     while len(merges) < num_merges and counts:
         best = choose(counts)
         if counts[best] < least:
@@ -127,7 +131,7 @@ def _train(
         merges.append(best)
         words = [merge(word, best) for word in words]
         if recount:
-            counts = count()
+            counts = _count_pairs(words)
         else:
             del counts[best]
     return merges
@@ -172,7 +176,7 @@ def _single_bytes(piece: bytes) -> Parts:
 
 def _merge_while(piece: bytes, ranks: Ranks, choose: Callable[[list[Pair], Ranks], Pair], merge=floor.merge_pair) -> Parts:
     parts = _single_bytes(piece)
-    while known := [pair for pair in zip(parts, parts[1:], strict=False) if pair in ranks]:
+    while known := [pair for pair in pairwise(parts) if pair in ranks]:
         parts = merge(parts, choose(known, ranks))
     return parts
 
@@ -211,7 +215,7 @@ def dict_order(piece: bytes, ranks: Ranks) -> Parts:
 
 def one_merge_only(piece: bytes, ranks: Ranks) -> Parts:
     parts = _single_bytes(piece)
-    known = [pair for pair in zip(parts, parts[1:], strict=False) if pair in ranks]
+    known = [pair for pair in pairwise(parts) if pair in ranks]
     return floor.merge_pair(parts, min(known, key=ranks.get)) if known else parts
 
 
@@ -238,7 +242,7 @@ def _encode(text, vocab, merges, special_tokens, allowed_special=frozenset(), *,
     honoured = set(allowed_special if honour is None else honour(special_tokens))
     for special in special_tokens:
         if refuse and special not in honoured and special in text:
-            raise ValueError(f"the text contains the special token {special!r}: name it in allowed_special to encode it as one id")
+            raise ValueError(f"the text contains the special token {special!r}, which is not in allowed_special")
     ids_of = {token: i for i, token in vocab.items()}
     if by_byte:  # 256 + rank, and below it the byte itself
         ids_of = {bytes([b]): b for b in range(256)} | {a + b: 256 + rank for rank, (a, b) in enumerate(merges)}
@@ -267,7 +271,7 @@ stripped_around_special = partial(_encode, strip=True)
 
 
 def tokens_for_ids(text, vocab, merges, special_tokens, allowed_special=frozenset()) -> list[bytes]:
-    return [vocab[i] if i in vocab else i for i in encode(text, vocab, merges, special_tokens, allowed_special)]
+    return [vocab.get(i, i) for i in encode(text, vocab, merges, special_tokens, allowed_special)]
 
 
 # --- decode -------------------------------------------------------------------------------------------------------
