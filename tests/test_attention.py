@@ -124,6 +124,13 @@ def test_the_future_changes_nothing():
     assert not torch.allclose(before[..., 5:, :], after[..., 5:, :])
 
 
+def test_forbidden_keys_stay_forbidden_when_all_allowed_scores_are_very_low():
+    q, k = torch.full((4, 8), 1e4, dtype=torch.float64), torch.full((4, 8), -1e4, dtype=torch.float64)
+    k[1:] = 0
+    _, weights = scaled_dot_product_attention(q, k, k, causal_mask(4))
+    assert weights[0].tolist() == [1, 0, 0, 0]
+
+
 @pytest.mark.parametrize("dtype, scale", [(torch.float16, 60.0), (torch.bfloat16, 1.0)])
 def test_half_precision_stays_near_float64(dtype, scale):
     """At scale 60 a raw score exceeds float16's largest number, 65,504; a scaled one does not."""
