@@ -12,7 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+NOWHERE = "http://127.0.0.1:9"             # a proxy that refuses: a notebook that reaches for the network fails
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+           **{name: NOWHERE for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")},
+           "no_proxy": "", "NO_PROXY": ""}
 COUNTED = {".py", ".js", ".css", ".json", ".txt", ".safetensors"}      # what a notebook's output can depend on
 UNSEEN = {"grading", "book.py", "cli.py", "doctor.py"}                # no lesson's output depends on these
 SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks")

@@ -174,7 +174,7 @@ def test_a_chapter_has_all_its_parts(path):
     cells = nbformat.read(path, 4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown").lower()
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    for part in ("predict", "break", "cost", "summary", "## words", "## reading", "glossary"):
+    for part in ("predict", "break", "cost", "summary", "glossary", "references"):
         assert part in text, f"no {part!r}"
     assert "gpt2lab.widgets" in code
     assert path.name.startswith("00") or f"../exercises/{path.stem}/{path.stem}.ipynb" in text
