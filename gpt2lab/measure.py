@@ -11,17 +11,25 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 
-def seconds(call: Callable[[], object], *, repeats: int = 5, device: torch.device | str = "cpu") -> float:
-    """The fastest of `repeats` runs of `call`, after one that warms up, in seconds: the rest is other programs' noise."""
-    wait = _barrier(device)
-    call()
-    best = float("inf")
-    for _ in range(repeats):
-        wait()
-        start = time.perf_counter()
+def seconds(call: Callable[[], object], *, repeats: int = 5, device: torch.device | str = "cpu", threads: int = 1) -> float:
+    """The fastest of `repeats` runs of `call`, after one that warms up, in seconds: the rest is other programs' noise.
+
+    On the CPU one thread works unless `threads` says otherwise: on a busy machine several wait for each other, and a
+    short call would measure the waiting.
+    """
+    wait, before = _barrier(device), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
         call()
-        wait()                                             # a GPU call returns before its work is done
-        best = min(best, time.perf_counter() - start)
+        best = float("inf")
+        for _ in range(repeats):
+            wait()
+            start = time.perf_counter()
+            call()
+            wait()                                         # a GPU call returns before its work is done
+            best = min(best, time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(before)
     return best
 
 

@@ -44,6 +44,19 @@ def test_seconds_takes_the_fastest_and_warms_up():
     assert len(calls) == 4
 
 
+def test_seconds_measures_one_thread_and_restores_the_rest():
+    before, seen = torch.get_num_threads(), []
+    try:
+        torch.set_num_threads(2)
+        measure.seconds(lambda: seen.append(torch.get_num_threads()))
+        with pytest.raises(ZeroDivisionError):
+            measure.seconds(lambda: 1 / 0)
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_memory_of_an_unknown_device_is_named():
     with pytest.raises(ValueError, match="meta"):
         measure.peak_bytes(lambda: None, device="meta")
