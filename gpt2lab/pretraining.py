@@ -24,14 +24,14 @@ from gpt2lab.weights import save_pretrained
 @dataclass(frozen=True)
 class PretrainConfig:
     """The recipe. Learning rates follow torch.optim: Muon for the matrices of the blocks, AdamW for all the rest."""
-    steps: int = 3000
+    steps: int = 2400
     batch_size: int = 4                    # rows of n_positions tokens
     practice_share: float = 0.15           # rows of practice episodes instead of documentation
-    matrix_lr: float = 0.01
-    other_lr: float = 0.003
-    weight_decay: float = 0.05
+    matrix_lr: float = 0.003
+    other_lr: float = 0.001
+    weight_decay: float = 0.1
     warmup: int = 60                       # steps
-    decay_from: float = 0.1                # the learning rate falls to zero over the rest
+    decay_from: float = 0.2                # the learning rate falls to zero over the rest
     clip: float = 1.0
     eval_every: int = 300
     seed: int = 0
