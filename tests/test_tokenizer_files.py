@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gpt2lab.tokenizer import Tokenizer, find_gpt2_merges, parse_gpt2_merges, train_bpe
+from gpt2lab.tokenizer import Tokenizer, find_gpt2_merges, parse_gpt2_merges, parse_merges, train_bpe
 
 EOT = "<|endoftext|>"
 TEXT = "The weather whispered to the feather.\n\n\tÀ bientôt 👋🏽 #version: 0.2 ## \u00a0\u00ad\x00\x7f"
@@ -58,6 +58,11 @@ def test_files_that_transformers_wrote_are_loaded(tokenizer, folder, tmp_path):
     assert (again.merges, again.special_tokens) == (tokenizer.merges, {EOT: tokenizer.eot_token})
     (folder / "tokenizer_config.json").unlink()
     assert Tokenizer.load(folder).special_tokens == {EOT: tokenizer.eot_token}
+
+
+def test_only_the_first_line_can_be_a_heading():
+    assert parse_merges("#version: 0.2\n#version s\n") == [(b"#version", b"s")]
+    assert parse_merges("a b\n# #\n") == [(b"a", b"b"), (b"#", b"#")]
 
 
 def edit_vocab(folder, change):
