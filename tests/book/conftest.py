@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 COURSE = Path(__file__).resolve().parents[2]
+PATIENCE = 60_000      # milliseconds: a busy machine is slow, not wrong
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--no-first-run"]
 
@@ -60,6 +61,7 @@ class Reader:
     def __init__(self, context, site: Path) -> None:
         self.site, self.asked, self.errors = site, [], []
         context.route(lambda url: not url.startswith(("file:", "data:", "blob:")), self._refuse)
+        context.set_default_timeout(PATIENCE)
         self.page = context.new_page()
         self.page.on("request", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -79,8 +81,8 @@ class Reader:
         self.page.goto((self.site / f"{name}.html").as_uri() + query)
         self.page.wait_for_load_state("load")
         if self.page.query_selector(".math"):
-            self.page.wait_for_selector("mjx-container svg", state="attached", timeout=20_000)
-        self.page.wait_for_function("document.querySelectorAll('.gpt2lab-host > .g2-static').length === 0", timeout=20_000)
+            self.page.wait_for_selector("mjx-container svg", state="attached", timeout=PATIENCE)
+        self.page.wait_for_function("document.querySelectorAll('.gpt2lab-host > .g2-static').length === 0", timeout=PATIENCE)
         return self.page
 
 
