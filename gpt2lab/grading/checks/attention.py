@@ -12,7 +12,7 @@ import numpy as np
 
 from ..cases import Case, Check, Diagnosis, args, as_tensors, driver
 from ..compare import close, exact, raises
-from ..modules import config_of, load_parameters
+from ..modules import NO_SUPER, NOTHING_RETURNED, attention_weights, config_of, load_parameters, normal
 
 KEYS = "gpt2lab.grading.keys.attention:"
 SCALE, SOFTMAX, MASK, HEADS, LAYER, CACHE, FINISHED = "2.3", "2.4", "2.5", "2.7", "2.8", "2.10", "2.11"  # sections of the chapter
@@ -20,10 +20,6 @@ SCALE, SOFTMAX, MASK, HEADS, LAYER, CACHE, FINISHED = "2.3", "2.4", "2.5", "2.7"
 
 def _wrong(name: str, says: str, section: str, variant: str) -> Diagnosis:
     return Diagnosis(name, says, section, variant=KEYS + variant)
-
-
-def normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> np.ndarray:
-    return (rng.normal(size=shape) * scale).astype("float32")
 
 
 def counting(*shape: int) -> np.ndarray:
@@ -63,7 +59,9 @@ CAUSAL_MASK = Check(
         _wrong("numbers instead of True and False", "make it with dtype=torch.bool", MASK, "mask_of_floats"),
         _wrong("0 and -inf instead of True and False", "that form is added to the scores: this course wants a bool mask", MASK,
                "mask_of_infinities"),
-        _wrong("T > S is accepted", "every query is one of the keys: raise ValueError and name T and S", MASK, "any_lengths"),
+        Diagnosis("T > S is accepted", "every query is one of the keys: raise ValueError and name T and S", MASK,
+                  when=lambda inputs, expected, got: got.ok and got.value is not None and not expected.ok),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 
@@ -94,6 +92,22 @@ def easy_attention(rng: np.random.Generator):
 
 
 PADDING = np.array([[1, 1, 1, 0], [0, 1, 1, 1]], dtype=bool)[:, None, None, :]  # (B, 1, 1, S)
+
+SCALES = {"no_scale": "no 1/sqrt(d_head)", "scale_by_model": "sqrt(d_model)", "scale_without_root": "d_head without root"}
+MASKS = {
+    "mask_ignored": "no mask", "mask_inverted": "mask turned round", "filled_with_zero": "filled with 0 instead of -inf",
+    "mask_after_softmax": "mask after the softmax without renormalising",
+}  # fmt: skip
+
+
+def _two_mistakes(before: str = "") -> tuple[Diagnosis, ...]:
+    """A wrong scale and a wrong mask at once: neither alone would explain the numbers."""
+    return tuple(
+        _wrong(f"two mistakes: {of_scale}; {of_mask}", "each is wrong by itself; the scale is in section 2.3. Mend both",
+               MASK, f"{before}{scale}__{mask}")
+        for scale, of_scale in SCALES.items() for mask, of_mask in MASKS.items()
+    )  # fmt: skip
+
 
 ATTENTION = Check(
     piece="attention.scaled_dot_product_attention",
@@ -139,6 +153,11 @@ ATTENTION = Check(
         _wrong("scores returned for weights", "the weights are what the softmax gives", SOFTMAX, "scores_for_weights"),
         _wrong("results in the wrong order", "return (out, weights)", "2.6", "weights_without_values"),
         _wrong("weights not returned", "return both, (out, weights): the pictures need the weights", "2.6", "out_only"),
+        Diagnosis("k.T with axes in front", "k.T turns round every axis there is: swap the last two, k.transpose(-2, -1)", SOFTMAX,
+                  when=lambda inputs, expected, got: "RuntimeError" in got.error and inputs["args"][0].ndim > 2
+                  and bool(re.search("must match|expected|size", got.message))),
+        *_two_mistakes(),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 
@@ -168,6 +187,7 @@ SPLIT_HEADS = Check(
         Diagnosis("PyTorch's error instead of your own", "PyTorch's view fails with a RuntimeError about sizes: test C % "
                   "n_head first, and raise a ValueError that names both", HEADS,
                   when=lambda i, expected, got: not expected.ok and "RuntimeError" in got.error),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 
@@ -191,23 +211,16 @@ MERGE_HEADS = Check(
         Diagnosis("view of a transposed tensor", "after transpose the numbers lie in another order in memory: use reshape "
                   "or flatten, or contiguous() before view", HEADS,
                   when=lambda i, expected, got: "view size is not compatible" in got.message),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 
 # --- CausalSelfAttention ------------------------------------------------------------------------------------------
 
 
-def layer_weights(rng: np.random.Generator, C: int) -> dict:
-    """Large enough that every part matters; biases are not zero."""
-    return {
-        "c_attn.weight": normal(rng, 3 * C, C, scale=0.6), "c_attn.bias": normal(rng, 3 * C, scale=0.5),
-        "c_proj.weight": normal(rng, C, C, scale=0.6), "c_proj.bias": normal(rng, C, scale=0.5),
-    }  # fmt: skip
-
-
 def layer_case(C: int, H: int, B: int, T: int, dropout: float = 0.0):
     config = {"n_embd": C, "n_head": H, "attn_pdrop": dropout, "resid_pdrop": dropout}
-    return lambda rng: {"config": config, "weights": layer_weights(rng, C), "x": normal(rng, B, T, C)}
+    return lambda rng: {"config": config, "weights": attention_weights(rng, C), "x": normal(rng, B, T, C)}
 
 
 @driver("attention.layer")
@@ -215,6 +228,8 @@ def _layer(piece: Any, inputs: Any) -> Any:
     """Builds the layer, loads the weights, runs it twice: in eval mode both runs are the same."""
     module = load_parameters(piece(config_of(**inputs["config"])), inputs["weights"])
     first, again = (module(as_tensors(inputs["x"])) for _ in range(2))
+    if first is None:
+        return None
     if not isinstance(first, tuple | list):
         return {"out": first}
     return {"out": first[0], "weights": first[1], "out of a second run": again[0]}
@@ -274,6 +289,9 @@ LAYER_CHECK = Check(
                "layer_per_head_qkv"),
         _wrong("c_proj forgotten", "the merged heads go through c_proj, which mixes them", LAYER, "layer_no_c_proj"),
         _wrong("only one head", "cut q, k and v into n_head heads, each with a softmax of its own", HEADS, "layer_one_head"),
+        *_two_mistakes("layer_"),
+        NO_SUPER,
+        NOTHING_RETURNED,
         Diagnosis("mask not sliced", "a mask stored for n_positions tokens must be cut to mask[:T, :T]", MASK,
                   when=_stored_mask_whole),
         Diagnosis("weights not returned", "forward returns (out, weights): the block takes the first, the pictures the "
@@ -356,6 +374,7 @@ CACHE_CHECK = Check(
         *(_wrong("a new token does not see its own key", "append first, then attend", CACHE, variant)
           for variant in ("own_key_hidden", "own_key_hidden_causal")),
         _wrong("no 1/sqrt(d_head)", "the scores were not divided by sqrt(d)", SCALE, "cache_no_scale"),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..cases import Case, Check, Diagnosis, args
 from ..compare import exact, raises
+from ..modules import NOTHING_RETURNED
 
 KEYS = "gpt2lab.grading.keys.tokenizer:"
 BYTES, CUTS, TRAINING, RANKS, DECODING, SPECIAL = "1.2", "1.4", "1.5", "1.6", "1.7", "1.8"  # sections of the chapter
@@ -36,6 +37,7 @@ BYTES_TO_UNICODE = Check(
                "be seen: it becomes 'Ġ'", BYTES, "space_keeps_itself"),
         _wrong("counted from 257", "the first unprintable byte takes character 256, not 257: raise the counter after it is "
                "used", BYTES, "counted_from_257"),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 
@@ -73,8 +75,15 @@ PRETOKENIZE = Check(
         _wrong("digits cut by three", "that is GPT-4's pattern: GPT-2 keeps a run of digits whole", CUTS, "three_digits"),
         _wrong("white space that precedes no word is lost", "end the pattern with \\s+ so that joining the pieces gives the "
                "text back", CUTS, "whitespace_dropped"),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
+
+def _has_numbers(inputs, expected, got) -> bool:
+    """A whole number where a token should be."""
+    tokens = [token for entry in got.value for token in (entry if isinstance(entry, tuple | list) else [entry])]
+    return any(isinstance(token, int) for token in tokens)
+
 
 # --- train_merges -------------------------------------------------------------------------------------------------
 
@@ -127,6 +136,9 @@ TRAIN_MERGES = Check(
         _wrong("one merge too many", "return num_merges pairs at most", TRAINING, "one_merge_too_many"),
         _wrong("joined tokens instead of pairs", "return the pair (left, right): encoding needs both halves", TRAINING,
                "merged_tokens"),
+        Diagnosis("numbers instead of bytes", "piece[i] and list(piece) give numbers: piece[i:i + 1] and bytes([number]) are bytes", BYTES,
+                  when=_has_numbers),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 
@@ -175,6 +187,9 @@ MERGE_BY_RANK = Check(
         _wrong("order of the dict instead of rank", "sort by ranks[pair], or take the min by ranks: a dict may come in any "
                "order", RANKS, "dict_order"),
         _wrong("one merge and no more", "repeat until no neighbours are a known pair", RANKS, "one_merge_only"),
+        Diagnosis("numbers instead of bytes", "piece[i] and list(piece) give numbers: piece[i:i + 1] and bytes([number]) are bytes", BYTES,
+                  when=_has_numbers),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 
@@ -190,6 +205,11 @@ SPECIAL_TOKENS = {END: 256 + len(MERGES), USER: 257 + len(MERGES)}
 
 def encode_args(text: str, *allowed: str) -> dict:
     return args(text, VOCAB, MERGES, SPECIAL_TOKENS, *([set(allowed)] if allowed else []))
+
+
+def _refuses_a_welcome_token(inputs, expected, got) -> bool:
+    allowed = inputs["args"][4]
+    return "ValueError" in got.error and any(special in got.message for special in allowed)
 
 
 ENCODE = Check(
@@ -214,7 +234,8 @@ ENCODE = Check(
                "ValueError and name it", SPECIAL, "special_never_refused"),
         _wrong("special tokens are never honoured", "a token of allowed_special becomes its one id: split the text at it first",
                SPECIAL, "special_never"),
-        _wrong("special tokens always refused", "those in allowed_special are welcome", SPECIAL, "special_always_refused"),
+        Diagnosis("special tokens always refused", "those in allowed_special are welcome", SPECIAL,
+                  variant=KEYS + "special_always_refused", when=_refuses_a_welcome_token),
         _wrong("merges across pre-token borders", "encode each piece of pretokenize(text) by itself", CUTS,
                "encode_across_borders"),
         _wrong(".split() loses leading spaces", "cut with pretokenize, which keeps every space", CUTS, "encode_without_spaces"),
@@ -227,6 +248,7 @@ ENCODE = Check(
         _wrong("spaces beside a special token stripped", "the text around a special token is encoded as it stands", SPECIAL,
                "stripped_around_special"),
         _wrong("tokens instead of ids", "the last step looks up the id of every token", RANKS, "tokens_for_ids"),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 
@@ -254,10 +276,14 @@ DECODE = Check(
     diagnoses=(
         _wrong("each token decoded as UTF-8 by itself", "a character may be spread over several tokens: join all bytes "
                "first, decode once", DECODING, "decode_one_by_one"),
+        Diagnosis("each token decoded as UTF-8 by itself", "a character may be spread over several tokens: join all bytes first, "
+                  "decode once", DECODING, when=lambda inputs, expected, got: "UnicodeDecodeError" in got.error and expected.ok
+                  and "\ufffd" not in expected.value),
         _wrong("bytes that are no text are dropped", "errors='ignore' hides the damage: errors='replace' shows �", DECODING,
                "decode_ignoring"),
         Diagnosis("strict decoding", "half a character at the edge of a text must not stop the program: decode with "
-                  "errors='replace'", DECODING, when=lambda inputs, expected, got: "UnicodeDecodeError" in got.error),
+                  "errors='replace'", DECODING, when=lambda inputs, expected, got: "UnicodeDecodeError" in got.error and expected.ok
+                  and "\ufffd" in expected.value),
         _wrong("one character per byte", "one character for each byte is Latin-1: join the bytes and decode them as UTF-8",
                DECODING, "decode_latin1"),
         _wrong("printable stand-ins are left in", "'Ġ' and its like belong in vocabulary files: the vocabulary here holds "
@@ -272,6 +298,7 @@ DECODE = Check(
                   "know your dict", DECODING, when=lambda inputs, expected, got: "KeyError" in got.error and not expected.ok),
         Diagnosis("special ids are unknown", "look in special_tokens too: it maps text to id, so turn it round",
                   SPECIAL, when=lambda inputs, expected, got: "KeyError" in got.error and expected.ok),
+        NOTHING_RETURNED,
     ),
 )  # fmt: skip
 

@@ -89,11 +89,12 @@ def by_root_of_keys(q: Tensor) -> float:
 def attend(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, divisor: Callable[[Tensor], float] = by_root_of_head,
     fill: float = -math.inf, axis: int = -1, use_mask: bool = True, after: str = "", stable: bool = True,
-    scale_late: bool = False,
+    scale_late: bool = False, invert: bool = False,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Every way to go wrong in one formula. `after`: what happens to the mask after the softmax instead of before."""
     if k.shape[-2] != v.shape[-2] or q.shape[-1] != k.shape[-1]:
         raise ValueError("sizes disagree")
+    mask = ~mask if invert and mask is not None else mask
     scores = q @ k.transpose(-2, -1)
     scores = scores if scale_late else scores / divisor(q)
     if mask is not None and use_mask and not after:
@@ -115,11 +116,19 @@ softmax_over_heads = partial(attend, axis=1)
 mask_after_softmax = partial(attend, after="zero")
 filled_with_zero = partial(attend, fill=0.0)
 filled_with_too_little = partial(attend, fill=-100.0)
+mask_inverted = partial(attend, invert=True)
 overflowing = partial(attend, stable=False)
 
 
-def mask_inverted(q, k, v, mask=None):
-    return attend(q, k, v, None if mask is None else ~mask)
+# A wrong scale and a wrong mask at once: no_scale__filled_with_zero and eleven more.
+SCALES = {"no_scale": by_nothing, "scale_by_model": by_root_of_model, "scale_without_root": by_head}
+MASKS = {
+    "mask_ignored": {"use_mask": False}, "filled_with_zero": {"fill": 0.0}, "mask_after_softmax": {"after": "zero"},
+    "mask_inverted": {"invert": True},
+}  # fmt: skip
+for _scale, _divisor in SCALES.items():
+    for _name, _mask in MASKS.items():
+        globals()[f"{_scale}__{_name}"] = partial(attend, divisor=_divisor, **_mask)
 
 
 def causal_always(q, k, v, mask=None):
@@ -239,6 +248,8 @@ layer_qvk = _layer(order=(0, 2, 1))
 layer_vqk = _layer(order=(1, 2, 0))
 layer_kvq = _layer(order=(2, 0, 1))
 layer_no_c_proj = _layer(project=False)
+for _pair in [f"{scale}__{mask}" for scale in SCALES for mask in MASKS]:
+    globals()[f"layer_{_pair}"] = _layer(attend=globals()[_pair])
 
 
 

@@ -406,6 +406,10 @@ def loss_per_token(logits, input_ids):
     return _loss(logits, input_ids, reduction="none")
 
 
+def loss_unflattened(logits, input_ids):
+    return F.cross_entropy(logits[:, :-1], input_ids[:, 1:])
+
+
 def loss_of_probabilities(logits, input_ids):
     return _loss(logits.softmax(-1), input_ids)
 

@@ -1,0 +1,14 @@
+# piece: attention.scaled_dot_product_attention
+# mistake: k.T with axes in front
+import math
+
+import torch
+
+
+def scaled_dot_product_attention(q, k, v, mask=None):
+    d = q.shape[-1]
+    scores = q @ k.T / math.sqrt(d)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = torch.softmax(scores, dim=-1)
+    return weights @ v, weights
