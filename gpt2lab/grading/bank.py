@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import runpy
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,11 @@ def read_bank(exercise: Path) -> list[BankAnswer]:
 def hidden_cases(exercise: Path) -> dict[str, tuple[Case, ...]]:
     """`HIDDEN` of `solutions/NN_topic/hidden_cases.py`, every case marked as hidden; nothing where there is no file."""
     path = exercise / "hidden_cases.py"
-    if not path.exists():
-        return {}
+    return _hidden_cases(path, path.stat().st_mtime_ns) if path.exists() else {}
+
+
+@functools.cache
+def _hidden_cases(path: Path, changed: int) -> dict[str, tuple[Case, ...]]:
     found = runpy.run_path(str(path))["HIDDEN"]
     for piece in found:
         find_check(piece)  # KeyError on a piece that has no check

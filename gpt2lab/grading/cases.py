@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .compare import Comparison, close, same_outcome
+from .compare import Comparison, close, same_outcome, show
 from .plain import Outcome, to_plain
 
 Inputs = Any  # plain data; what it holds is between the case and its driver
@@ -21,7 +21,7 @@ Driver = Callable[[Any, Inputs], Any]
 DRIVERS: dict[str, Driver] = {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity, so that outcomes can be remembered by it
 class Diagnosis:
     """A mistake we know. Give `variant` (a wrong version of the piece, itself or as "module:name": same signature, run
     through the same driver; it matches when it does the same as the learner's) or `when(inputs, expected, got) -> bool`, or both (either matches).
@@ -34,7 +34,7 @@ class Diagnosis:
     when: Callable[[Inputs, Outcome, Outcome], bool] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One named question to a piece."""
 
@@ -50,7 +50,7 @@ class Case:
     hidden: bool = False  # set by the loader of hidden cases
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Check:
     """Everything known about one piece. `reference` is "module:name", imported only when a case is judged."""
 
@@ -134,12 +134,20 @@ def reference_of(check: Check, case: Case) -> Any:
     return _import_path(reference) if isinstance(reference, str) else reference
 
 
-def matching(check: Check, case: Case, inputs: Inputs, expected: Outcome, got: Outcome) -> list[Diagnosis]:
+@functools.lru_cache(maxsize=2000)
+def prepared(check: Check, case: Case) -> tuple[Inputs, Outcome]:
+    """The inputs of a case and the right outcome: the same for a whole class, so worked out once."""
+    inputs = make_inputs(check, case)
+    return inputs, drive(case.driver, reference_of(check, case), inputs)
+
+
+def matching(check: Check, case: Case, got: Outcome) -> list[Diagnosis]:
     """The known mistakes that would have given this wrong outcome."""
-    return [d for d in check.diagnoses if _matches(d, case, inputs, expected, got)]
+    return [d for d in check.diagnoses if _matches(check, case, d, got)]
 
 
-def _matches(diagnosis: Diagnosis, case: Case, inputs: Inputs, expected: Outcome, got: Outcome) -> bool:
+def _matches(check: Check, case: Case, diagnosis: Diagnosis, got: Outcome) -> bool:
+    inputs, expected = prepared(check, case)
     if diagnosis.when is not None:
         try:
             if diagnosis.when(inputs, expected, got):
@@ -148,8 +156,22 @@ def _matches(diagnosis: Diagnosis, case: Case, inputs: Inputs, expected: Outcome
             pass
     if diagnosis.variant is None:
         return False
+    theirs = _outcome_of_variant(check, case, diagnosis)
+    return theirs is not None and same_outcome(theirs, got)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _outcome_of_variant(check: Check, case: Case, diagnosis: Diagnosis) -> Outcome | None:
+    """None where the mistake makes no difference on the inputs of this case, so that it explains nothing."""
+    inputs, expected = prepared(check, case)
     variant = _import_path(diagnosis.variant) if isinstance(diagnosis.variant, str) else diagnosis.variant
     theirs = drive(case.driver, variant, inputs)
-    if case.compare(inputs, expected, theirs) is None:
-        return False  # on these inputs the mistake makes no difference, so it explains none
-    return same_outcome(theirs, got)
+    return None if compare(case, inputs, expected, theirs) is None else theirs
+
+
+def compare(case: Case, inputs: Inputs, expected: Outcome, got: Outcome) -> str | None:
+    """`case.compare`, where an answer of a form that it cannot read is a wrong answer."""
+    try:
+        return case.compare(inputs, expected, got)
+    except Exception:  # noqa: BLE001
+        return f"the answer has another form than expected: {show(got.value)}"

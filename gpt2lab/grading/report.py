@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .cases import Case, Check, Diagnosis, Inputs, drive, make_inputs, make_smaller, matching, reference_of
+from .cases import Case, Check, Diagnosis, Inputs, compare, drive, make_smaller, matching, prepared, reference_of
 from .compare import NO_ANSWER, show
 from .plain import Outcome
 
@@ -99,16 +99,15 @@ def judge(check: Check, cases: Iterable[Case], run: Runner) -> Report:
     report = Report(check.title)
     candidates: list[tuple[CaseResult, list[Diagnosis]]] = []
     for case in cases:
-        inputs = make_inputs(check, case)
+        inputs, expected = prepared(check, case)
         got = run(case, inputs)
-        expected = drive(case.driver, reference_of(check, case), inputs)
         problem = compare(case, inputs, expected, got)
         result = CaseResult(case.name, case.points, 0.0 if problem else case.points, case.hidden)
         report.results.append(result)
         if not problem:
             continue
         silent = not got.ok and got.error[0] in NO_ANSWER
-        fits = matching(check, case, inputs, expected, got)
+        fits = [] if silent else matching(check, case, got)
         candidates.append((result, fits))
         result.problem = problem
         if case.hidden and not silent:
@@ -122,14 +121,6 @@ def judge(check: Check, cases: Iterable[Case], run: Runner) -> Report:
     for result, fits in candidates:
         result.mistake = max(fits, key=lambda d: votes[d.name], default=None)
     return report
-
-
-def compare(case: Case, inputs: Inputs, expected: Outcome, got: Outcome) -> str | None:
-    """`case.compare`, where an answer of a form that it cannot read is a wrong answer."""
-    try:
-        return case.compare(inputs, expected, got)
-    except Exception:  # noqa: BLE001
-        return f"the answer has another form than expected: {show(got.value)}"
 
 
 def _without_data(got: Outcome) -> str:
@@ -147,7 +138,7 @@ def smallest_failing(check: Check, case: Case, inputs: Inputs, run: Runner) -> s
         expected, got = drive(case.driver, reference_of(check, case), candidate), run(case, candidate)
         if not got.ok and got.error[0] in NO_ANSWER:
             raise TimeoutError
-        return expected.ok and case.compare(candidate, expected, got) is not None
+        return expected.ok and compare(case, candidate, expected, got) is not None
 
     try:
         for candidate in make_smaller(check, case):
