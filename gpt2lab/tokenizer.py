@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -309,11 +309,11 @@ class RankEncoder(Vocabulary):
         return self.to_tiktoken()
 
     def _encode(self, text: str, allowed: set[str]) -> list[int]:
+        encode = partial(self._core.encode, allowed_special=allowed, disallowed_special=())
         try:
-            return self._core.encode(text, allowed_special=allowed, disallowed_special=())
+            return encode(text)
         except ValueError:                                   # a very long run of spaces is too deep for tiktoken's regex
-            parts = [self._core.encode(part, allowed_special=allowed, disallowed_special=()) for part in cut_long_space(text)]
-            return [i for part in parts for i in part]
+            return [i for part in cut_long_space(text) for i in encode(part)]
 
     def encode_ordinary(self, text: str) -> list[int]:
         """Ids of the text. The text of a special token is encoded like any other."""
@@ -347,6 +347,8 @@ class SpecialEncoder(RankEncoder):
 
     def _allowed(self, allowed_special) -> set[str]:
         """The special tokens to honour. Raises ValueError on one that this tokenizer does not have."""
+        if not allowed_special:
+            return set()
         if allowed_special == "all":
             return set(self.special_tokens)
         if isinstance(allowed_special, str):
