@@ -60,6 +60,38 @@ def test_each_diagnosis_has_a_wrong_answer(piece):
     assert shown <= {diagnosis.name for diagnosis in find_check(piece).diagnoses}
 
 
+# Mistakes that learners of such a course are known to make; the bank may lose none of them.
+LISTED = {
+    "tokenizer.bytes_to_unicode": ["bytes mapped with chr(b)"],
+    "tokenizer.pretokenize": [".split() loses leading spaces", "ASCII-only pattern", r"\s+(?!\S) is missing"],
+    "tokenizer.train_merges": ["only the first occurrence merged", "merged from the right", "merges across pre-token borders",
+                               "tie-break left to dict order"],
+    "tokenizer.merge_by_rank": ["merged by frequency in the text at hand", "only the first occurrence merged", "merged from the right"],
+    "tokenizer.encode": ["special token in user text always honoured", "merges across pre-token borders"],
+    "tokenizer.decode": ["each token decoded as UTF-8 by itself"],
+    "decoder.embed": ["wpe[token_id]", "positions from 1", "concatenated instead of added", "clipped beyond n_positions",
+                      "wrapped beyond n_positions", "position restarts at 0"],
+    "attention.causal_mask": ["no mask", "triu for tril", "strict tril", "one future token visible", "no offset with a cache"],
+    "attention.scaled_dot_product_attention": ["no 1/sqrt(d_head)", "sqrt(d_model)", "d_head without root", "no mask", "softmax over queries",
+                                               "mask after the softmax without renormalising", "filled with 0 instead of -inf"],
+    "attention.split_heads": ["heads split by view without transpose", "heads interleaved"],
+    "attention.merge_heads": ["heads merged by view without transpose"],
+    "attention.CausalSelfAttention": ["q, k, v in the wrong order", "c_proj forgotten", "dropout active in eval", "mask not sliced"],
+    "attention.attend_with_cache": ["no offset with a cache", "cache on the wrong axis"],
+    "decoder.LayerNorm": ["ddof=1", "eps outside the root", "eps 1e-12", "wrong axis: over the tokens", "no gain or bias", "RMSNorm"],
+    "decoder.gelu": ["erf GELU"],
+    "decoder.MLP": ["erf GELU"],
+    "decoder.Block": ["post-LN", "residual from the normalised x", "one LN for both sublayers"],
+    "decoder.GPT2": ["no ln_f", "head copied, not tied"],
+    "decoder.next_token_loss": ["no shift", "shifted twice"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", LISTED)
+def test_the_bank_has_the_listed_mistakes(piece):
+    assert set(LISTED[piece]) <= {answer.mistake for answer in WRONG if answer.pieces == (piece,)}
+
+
 @pytest.mark.parametrize("piece", PIECES)
 def test_sections_exist(piece):
     """Every section that a learner is sent to is a heading of the chapter."""
