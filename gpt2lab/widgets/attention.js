@@ -4,7 +4,7 @@ const triangleLength = (T) => (T * (T + 1)) / 2;
 const weightAt = (tri, i, j) => (j > i ? 0 : tri[triangleLength(i) + j]);
 
 // One head as T x T pixels, then scaled. Where many weights share a pixel the largest is kept, so stripes stay visible.
-function headImage(tri, T, table, maximum, background) {
+function headImage(tri, T, table, maximum) {
   const step = Math.max(1, Math.ceil(T / maximum)), size = Math.ceil(T / step);
   const best = new Int16Array(size * size).fill(-1);
   for (let i = 0, at = 0; i < T; i++) {
@@ -14,7 +14,7 @@ function headImage(tri, T, table, maximum, background) {
       if (tri[at] > best[cell]) best[cell] = tri[at];
     }
   }
-  return pixels(best, size, table, background);
+  return pixels(best, size, table);
 }
 
 // Two heads as signed difference: 128 is equal.
@@ -32,16 +32,20 @@ function differenceImage(a, b, T, table, maximum) {
 }
 
 function thumbImage(bytes, size, table) {
-  return pixels(Int16Array.from(bytes), size, table);
+  return pixels(Int16Array.from(bytes, (w, at) => (at % size > Math.floor(at / size) ? -1 : w)), size, table);
 }
 
+let scratch = null, scratchImage = null;                  // one for all: a head is drawn at once, and canvases are dear
 function pixels(values, size, table) {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = size;
-  const image = canvas.getContext("2d").createImageData(size, size), out = new Uint32Array(image.data.buffer);
+  if (!scratch || scratch.width !== size) {
+    scratch = document.createElement("canvas");
+    scratch.width = scratch.height = size;
+    scratchImage = scratch.getContext("2d").createImageData(size, size);
+  }
+  const out = new Uint32Array(scratchImage.data.buffer);
   for (let i = 0; i < values.length; i++) out[i] = values[i] < 0 ? 0 : table[values[i]];     // the future stays clear
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  return canvas;
+  scratch.getContext("2d").putImageData(scratchImage, 0, 0);
+  return scratch;
 }
 
 function meanTriangle(list) {
@@ -63,11 +67,11 @@ function looksAt(tokens, i, row, count = 3) {
 }
 
 // A row of tokens that can be chosen with the mouse or the keyboard; shade(weights) colours them.
-function tokenStrip(label, tokens, onchoose, { limit = 240 } = {}) {
-  const node = h("div", { class: "g2-tokens", role: "group", "aria-label": label, dir: "auto" });
+function tokenStrip(label, tokens, onchoose, { limit = 160 } = {}) {
+  const node = h("div", { class: "g2-tokens g2-strip", role: "group", "aria-label": label, dir: "auto" });
   let buttons = [], first = 0, chosen = -1;
   function build(around) {
-    first = Math.max(0, Math.min(around - Math.floor(limit / 2), tokens.length - limit));
+    first = Math.max(0, Math.min(around - Math.floor(0.8 * limit), tokens.length - limit));      // mostly what it can look at
     const shown = tokens.slice(first, first + limit);
     buttons = shown.map((text, k) => h("button", {
       type: "button", class: "g2-token", tabindex: k ? -1 : 0, "data-at": first + k,
@@ -88,7 +92,7 @@ function tokenStrip(label, tokens, onchoose, { limit = 240 } = {}) {
     node,
     set(list) { tokens = list; chosen = -1; build(0); },
     shade(i, row) {
-      if (i < first || i >= first + buttons.length) build(i);
+      if (i >= first + buttons.length || (first > 0 && i < first + 0.3 * limit)) build(i);
       chosen = i;
       buttons.forEach((b, k) => {
         const j = first + k, w = row && j < row.length ? row[j] / 255 : 0;
@@ -98,6 +102,8 @@ function tokenStrip(label, tokens, onchoose, { limit = 240 } = {}) {
         if (row && j < row.length) paint(b, w); else { b.style.backgroundColor = ""; b.style.color = ""; }
         b.title = row && j < row.length ? percent(w) : "";
       });
+      const shown = buttons[i - first], top = shown ? shown.offsetTop : 0;
+      if (shown && (top < node.scrollTop || top + shown.offsetHeight > node.scrollTop + node.clientHeight)) node.scrollTop = top - node.clientHeight / 2;
     },
     get chosen() { return chosen; },
   };

@@ -105,9 +105,9 @@ export default {
       if (seen) slice();
     }
     function smallImage(l, hd, table) {
-      const sides = side === "d" ? [0, 1] : [+side];
-      const parts = sides.map((m) => triangleOf(m, l, hd));
-      if (parts.every(Boolean)) return side === "d" ? differenceImage(parts[0], parts[1], T, table, cell) : headImage(parts[0], T, table, Math.max(cell, 16));
+      const sides = side === "d" ? [0, 1] : [+side], thumbed = model.get("thumbs")[0].byteLength > 0;
+      const parts = sides.map((m) => (thumbed ? null : triangleOf(m, l, hd)));
+      if (!thumbed) return side === "d" ? differenceImage(parts[0], parts[1], T, table, cell) : headImage(parts[0], T, table, Math.max(cell, 16));
       const S = model.get("thumb_size"), n = S * S, small = sides.map((m) => asBytes(model.get("thumbs")[m]).subarray((l * H + hd) * n, (l * H + hd + 1) * n));
       if (side !== "d") return thumbImage(small[0], S, table);
       return thumbImage(small[0].map((v, i) => Math.round(127.5 + (v - small[1][i]) / 2)), S, table);
@@ -171,11 +171,13 @@ export default {
       const span = pitch * T, c = fitCanvas(large, margin + span + 4, span + 6), colours = inkColours(ui.root);
       const sides = side === "d" ? [0, 1] : [+side], parts = sides.map((m) => triangleOf(m, layer, head));
       const whole = parts.every(Boolean), table = palette(side === "d" ? "difference" : "heat");
+      const dots = Math.max(64, Math.ceil(span * Math.min(3, window.devicePixelRatio || 1)));
       let image;
-      if (whole) image = side === "d" ? differenceImage(parts[0], parts[1], T, table, 1024) : headImage(parts[0], T, table, 1024);
+      if (whole) image = side === "d" ? differenceImage(parts[0], parts[1], T, table, dots) : headImage(parts[0], T, table, dots);
       else image = smallImage(layer, head, table);
-      c.imageSmoothingEnabled = image.width > span;
-      c.drawImage(image, margin, 2, image.width === T || !whole ? span : (image.width * span * Math.ceil(T / 1024)) / T, span);
+      const drawn = whole ? image.width * Math.max(1, Math.ceil(T / dots)) * pitch : span;    // the last pixel may cover less
+      c.imageSmoothingEnabled = false;
+      c.drawImage(image, margin, 2, drawn, drawn);
       c.strokeStyle = colours.line;
       c.beginPath();
       c.moveTo(margin, 2); c.lineTo(margin, 2 + span); c.lineTo(margin + span, 2 + span); c.stroke();
