@@ -35,7 +35,7 @@ def saved(model, tmp_path):
 
 
 def hugging_face(**more):
-    transformers = pytest.importorskip("transformers")
+    import transformers
     return shake(transformers.GPT2LMHeadModel(transformers.GPT2Config(**SHAPE, **more)))
 
 
@@ -70,7 +70,7 @@ def test_saving_twice_gives_the_same_bytes(model, saved, tmp_path):
 
 
 def test_transformers_reads_what_we_write(model, saved):
-    transformers = pytest.importorskip("transformers")
+    import transformers
     theirs, report = transformers.GPT2LMHeadModel.from_pretrained(saved, local_files_only=True, output_loading_info=True)
     assert not report["unexpected_keys"] and not report["mismatched_keys"] and not set(report["missing_keys"]) - {"lm_head.weight"}
     torch.testing.assert_close(logits(theirs.eval()), logits(model), rtol=1e-5, atol=1e-5)
@@ -203,7 +203,7 @@ def test_mini_is_whole_small_and_speaks_its_own_vocabulary():
 
 
 def test_transformers_runs_mini(tmp_path):
-    transformers = pytest.importorskip("transformers")
+    import transformers
     shutil.copytree(MINI, tmp_path / "mini")
     theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "mini", local_files_only=True, dtype=torch.float32).eval()
     ids = torch.arange(40)[None] * 7
