@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from gpt2lab import corpus
 from gpt2lab.tokenizer import Tokenizer, train_bpe
@@ -78,14 +79,24 @@ def peak_megabytes() -> float:
 
 
 def stream(folder: str, path: str, by_lines: bool, answers) -> None:
-    """In a process of its own: how far memory rises while the file is encoded, and what came out."""
+    """In a process of its own: how far memory rises while the file is encoded, and what came out.
+
+    Memory is looked at after every block of ids: the system's own peak would still hold what the parent process had.
+    """
     tokenizer = Tokenizer.load(folder)
     tokenizer.encode("load the compiled core first")
-    before = peak_megabytes()
+    resident = psutil.Process().memory_info
+    before = highest = resident().rss
+
+    def blocks(ids):
+        nonlocal highest
+        while block := list(islice(ids, 65_536)):
+            highest = max(highest, resident().rss)
+            yield np.array(block, dtype=np.uint32)
+
     with open(path, encoding="utf-8", newline="") as file:
-        ids = tokenizer.encode_iterable(iter(file) if by_lines else file)
-        result = digest(np.fromiter(block, dtype=np.uint32) for block in iter(lambda: list(islice(ids, 65_536)), []))
-    answers.put((*result, peak_megabytes() - before))
+        result = digest(blocks(tokenizer.encode_iterable(iter(file) if by_lines else file)))
+    answers.put((*result, (highest - before) / 2**20))
 
 
 def streaming(tokenizer: Tokenizer, text: str, megabytes: int) -> None:
