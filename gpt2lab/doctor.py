@@ -74,10 +74,11 @@ def _notebooks(course: Path) -> Finding:
 
 def _model() -> Finding:
     try:
+        import torch
+
         from gpt2lab.lab import MINI
         from gpt2lab.tokenizer import Tokenizer
         from gpt2lab.weights import from_pretrained
-        import torch
         ids = torch.tensor([Tokenizer.load(MINI).encode("The course")])
         ok = bool(from_pretrained("mini")(ids).logits.isfinite().all())
         return Finding("mini", ok, "loads and answers" if ok else "answers nonsense", "restore gpt2lab/pretrained with git")

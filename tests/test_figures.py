@@ -7,9 +7,9 @@ import matplotlib
 import pytest
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
-from gpt2lab.figures import COLOURS, axes, show  # noqa: E402
+from gpt2lab.figures import COLOURS, axes, show
 
 
 def image(picture) -> dict[str, str]:

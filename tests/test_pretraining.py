@@ -182,7 +182,7 @@ def test_the_model_card_tells_this_run(whole):
     assert f"**{measured['loss']:.3f} nats a token, {measured['bits_per_byte']:.3f} bits a byte.**" in card
     assert f"{count_parameters(model):,} parameters" in card and "2 layers, 2 heads, 16 channels, 32 positions, 300 tokens" in card.replace("\n", " ")
     assert f"{read:,} tokens" in card and "12 steps of 2 x 32 tokens" in card and "seed 0" in card and "Limits" in card
-    rows = re.findall(r"^\| (\d+) \| ([\d.]+) \| ([\d.]+) \|$", card, re.M)
+    rows = re.findall(r"^\| (\d+) \| ([\d.]+) \| ([\d.]+) \|$", card, re.MULTILINE)
     assert [int(step) for step, _, _ in rows] == [4, 8, 12] and float(rows[-1][1]) == round(measured["loss"], 3)
 
 

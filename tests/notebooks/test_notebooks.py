@@ -88,7 +88,7 @@ def test_every_picture_has_words(path, executed):
         assert not [kind for kind in data if kind.startswith("image/")], f"cell {name} shows a picture without alt text: use gpt2lab.figures.show"
         parser = HTMLParser()
         parser.handle_starttag = lambda tag, attributes, name=name: images.append((name, dict(attributes))) if tag == "img" else None
-        parser.feed(re.sub(r"<script.*?</script>", "", data.get("text/html", ""), flags=re.S))
+        parser.feed(re.sub(r"<script.*?</script>", "", data.get("text/html", ""), flags=re.DOTALL))
     assert images, "a chapter without a picture"
     assert not [name for name, attributes in images if not attributes.get("alt", "").strip()]
 
