@@ -345,5 +345,5 @@ def test_bertviz_draws_hovers_and_switches_heads(open_page):
     page.locator(".g2-bertviz svg > g:last-child rect").nth(1).click()                    # the second head off
     opacities = lines.evaluate_all("all => all.map((n) => Number(n.getAttribute('stroke-opacity')))")
     assert opacities[:9] == pytest.approx([1, 0, 0, 0.2, 0.8, 0, 0.1, 0.2, 0.7], abs=1e-3) and set(opacities[9:]) == {0}
-    page.get_by_label("Layer", exact=True).select_option("1")
+    page.get_by_label("Layer").select_option("1")
     assert lines.evaluate_all("all => all.map((n) => Number(n.getAttribute('stroke-opacity')))")[3] == 1
