@@ -33,4 +33,4 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
-# c.ScoreAnswers.submission_seconds = 300   # and cell_seconds, piece_seconds, memory_mb
+# c.ScoreAnswers.submission_seconds = 400   # and cell_seconds, piece_seconds, memory_mb

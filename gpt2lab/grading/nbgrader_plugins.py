@@ -68,7 +68,7 @@ def drop_links(notebooks: list[str], **_: Any) -> None:
 class ScoreAnswers(NbGraderPreprocessor):
     """Runs the notebook's code in the sandbox and gives every check cell its points and its report."""
 
-    cell_seconds = Float(Limits.cell_seconds, help="Longest time for one cell of a student's.").tag(config=True)
+    cell_seconds = Float(Limits.cell_seconds, help="Longest computing time for one cell of a student's.").tag(config=True)
     piece_seconds = Float(Limits.piece_seconds, help="Longest time for all cases of one piece.").tag(config=True)
     submission_seconds = Float(Limits.submission_seconds, help="Longest time for one notebook.").tag(config=True)
     memory_mb = Integer(Limits.memory >> 20, help="Most memory (address space) for one notebook, in MB.").tag(config=True)

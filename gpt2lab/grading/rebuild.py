@@ -124,7 +124,7 @@ def _places(released: NotebookNode) -> dict[tuple[str, ...], int]:
 def make_harmless(cell: NotebookNode) -> None:
     """A student's text is looked at in the instructor's browser, signed in to formgrader: tags and scripts show, but do nothing."""
     if cell.cell_type == "markdown":
-        source = re.sub(r"&(?=#|\w+;)", "&amp;", cell.source)
+        source = re.sub(r"&(?=#|\w+;)", "& ", cell.source)  # not "&amp;": what is read twice is decoded twice
         source = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", source)
         cell.source = re.sub(r"(?i)(javascript|vbscript|data)(\s*:)", r"\1 \2", source)
 

@@ -29,7 +29,7 @@ FLOORS = (
     "distillation", "formats",
 )  # fmt: skip
 NOT_IN_CHILD = ("lab", "cli")
-GRACE = 3.0  # seconds between the alarm inside the child and its end
+GRACE = 3.0  # seconds between the last alarm inside the child and its end
 MAX_STARTS = 6
 
 
@@ -179,7 +179,7 @@ class Session:
             self._start()
         try:
             self._send(message)
-            return self._receive(seconds + GRACE)
+            return self._receive(seconds * sandbox.PATIENCE + GRACE)
         except Died:
             self.stop()
             raise

@@ -78,7 +78,14 @@ def make_course(root: Path) -> Path:
 
 
 def nbgrader(root: Path, *arguments: str) -> str:
-    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(root), "IPYTHONDIR": str(root / ".ipython"), "PYTHONPATH": str(ROOT)}
+    temporary = root / "temporary"  # of its own, so that a test can see what is left in it
+    temporary.mkdir(exist_ok=True)
+    environment = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(root),
+        "IPYTHONDIR": str(root / ".ipython"),
+        "PYTHONPATH": str(ROOT),
+        "TMPDIR": str(temporary),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "nbgrader", *arguments],
         cwd=root,

@@ -242,7 +242,4 @@ def test_feedback_is_short(graded):
 
 
 def test_nothing_is_left_behind(graded):
-    import tempfile
-    from pathlib import Path
-
-    assert not list(Path(tempfile.gettempdir()).glob("gpt2lab-*"))
+    assert not list((graded[0] / "temporary").glob("gpt2lab-*"))

@@ -122,8 +122,8 @@ def test_old_format_and_lines():
         ("a < b & c", "a < b & c"),
         ("<script>", "&lt;script>"),
         ("[x](JavaScript:a)", "[x](JavaScript :a)"),
-        ("[x](&#106;avascript:a)", "[x](&amp;#106;avascript:a)"),
-        ("&colon;", "&amp;colon;"),
+        ("[x](&#106;avascript:a)", "[x](& #106;avascript:a)"),
+        ("&colon;", "& colon;"),
         ("$x & y \\\\ z$", "$x & y \\\\ z$"),
     ],
 )
