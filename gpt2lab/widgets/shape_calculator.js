@@ -52,7 +52,7 @@ export default {
     const facts = h("div", { class: "g2-facts" }), bar = h("div", { class: "g2-stack", role: "img" }), names = h("div", { class: "g2-row" });
     const learned = h("div", { class: "g2-scroll", tabindex: 0, role: "region", "aria-label": "Learned tensors" });
     const flowing = h("div", { class: "g2-scroll", tabindex: 0, role: "region", "aria-label": "Tensors of one forward pass" });
-    put(ui.body, facts, bar, names, h("div", { class: "g2-columns", style: { marginTop: "0.8rem" } },
+    put(ui.body, facts, bar, names, h("div", { class: "g2-columns g2-tables", style: { marginTop: "0.8rem" } },
       h("div", {}, h("strong", {}, "What the model learns"), learned), h("div", {}, h("strong", {}, "What flows through it"), flowing)));
 
     function fill() {
