@@ -206,6 +206,25 @@ def test_dropout_acts_in_training_only(model):
         assert not torch.equal(model(ids).logits, model(ids).logits)
 
 
+@pytest.mark.parametrize("field", ["embd_pdrop", "attn_pdrop", "resid_pdrop"])
+def test_each_dropout_alone_acts(field):
+    off = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}
+    torch.manual_seed(0)
+    model = GPT2(dataclasses.replace(SMALL, **{**off, field: 0.5})).train()
+    ids = torch.tensor([[1, 2, 3, 4]])
+    with torch.no_grad():
+        assert not torch.equal(model(ids).logits, model(ids).logits)
+
+
+def test_mlp_drops_a_share_of_its_answer():
+    torch.manual_seed(0)
+    mlp, x = MLP(dataclasses.replace(SMALL, resid_pdrop=0.25)).train(), torch.randn(4, 50, 16)
+    with torch.no_grad():
+        dropped = mlp(x) == 0
+        assert dropped.float().mean().item() == pytest.approx(0.25, abs=0.05)
+        assert not (mlp.eval()(x) == 0).any()
+
+
 def test_without_dropout_training_mode_computes_the_same():
     torch.manual_seed(0)
     model = GPT2(dataclasses.replace(SMALL, embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0))
