@@ -24,7 +24,7 @@ from gpt2lab.weights import save_pretrained
 @dataclass(frozen=True)
 class PretrainConfig:
     """The recipe. Learning rates follow torch.optim: Muon for the matrices of the blocks, AdamW for all the rest."""
-    steps: int = 2400
+    steps: int = 1800
     batch_size: int = 4                    # rows of n_positions tokens
     practice_share: float = 0.15           # rows of practice episodes instead of documentation
     matrix_lr: float = 0.003
@@ -53,7 +53,9 @@ def pretrain(out: str | Path, config: PretrainConfig = PretrainConfig(), model_c
     data = _Data(tokenizer, train_texts, held_out_texts, model_config.n_positions)
 
     torch.manual_seed(config.seed)
-    model = GPT2(model_config).to(device)
+    model = GPT2(model_config)
+    model.wpe.weight.data = sinusoids(model_config.n_positions, model_config.n_embd)
+    model.to(device)
     optimizers = _optimizers(model, config)
     first, seconds, history = _resume(out / "checkpoint.pt", model, optimizers, config, device)
     measured = history[-1] if history else {}
@@ -88,6 +90,17 @@ def pretrain(out: str | Path, config: PretrainConfig = PretrainConfig(), model_c
 def _diverged(what: str, value: float, step: int, out: Path) -> FloatingPointError:
     return FloatingPointError(f"the {what} is {value} at step {step}: train in another directory with a lower matrix_lr. "
                               f"What was good is kept in {out}")
+
+
+def sinusoids(n_positions: int, n_embd: int) -> Tensor:
+    """Where the learned positions start: sines of many wavelengths (Vaswani et al. 2017, section 3.5), small; (T, C).
+
+    Neighbours are alike and every step to the left is the same rotation, so that a head that looks one token back is
+    found at once. From random positions each of them has to learn it alone, which takes longer than this training lasts.
+    """
+    wavelengths = 10_000 ** (torch.arange(0, n_embd, 2) / n_embd)              # (C / 2,)
+    angles = torch.arange(n_positions)[:, None] / wavelengths                  # (T, C / 2)
+    return 0.05 * torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
 @torch.inference_mode()
