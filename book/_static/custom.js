@@ -1,4 +1,4 @@
-// Two small things the theme does not do by itself.
+// Small things the theme does not do by itself.
 
 // Browsers let no page opened from a disk read another one, which the search does for its excerpts: list titles only.
 if (window.location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined")
@@ -11,3 +11,20 @@ function reachWithKeyboard() {
 }
 window.addEventListener("load", reachWithKeyboard);
 window.addEventListener("resize", reachWithKeyboard);
+
+// Paper is white: print in light colours, widgets included, and go back to the reader's choice afterwards.
+const paper = window.matchMedia("print");
+let screenTheme = null;
+function usePaper(printing) {
+  const root = document.documentElement;
+  if (printing && screenTheme === null) {
+    screenTheme = root.dataset.theme;
+    root.dataset.theme = "light";
+  } else if (!printing && screenTheme !== null) {
+    root.dataset.theme = screenTheme;
+    screenTheme = null;
+  }
+}
+paper.addEventListener("change", () => usePaper(paper.matches));
+window.addEventListener("beforeprint", () => usePaper(true));
+window.addEventListener("afterprint", () => usePaper(false));

@@ -1,6 +1,7 @@
 """What a reader sees: every page opened from the disk in Chromium, offline, light and dark, wide, narrow and on paper."""
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 import pytest
@@ -76,6 +77,13 @@ def test_link_to_a_glossary_term_arrives_there(reader) -> None:
     assert page.locator("dt#term-causal-mask").bounding_box()["y"] < 900
 
 
+def contrast_with_white(colour: str) -> float:
+    """WCAG 2 contrast of a CSS rgb(...) colour with white: 1 to 21."""
+    channels = [int(value) / 255 for value in re.findall(r"\d+", colour)[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+
 @pytest.mark.parametrize("name", ["book/for_students", "notebooks/02_attention"])
 def test_page_prints_in_black_on_white_without_furniture(reader, name: str) -> None:
     page = reader("dark").open(name)
@@ -84,5 +92,10 @@ def test_page_prints_in_black_on_white_without_furniture(reader, name: str) -> N
         assert not page.locator(furniture).first.is_visible(), furniture
     assert page.evaluate("getComputedStyle(document.querySelector('.bd-article p')).color") in ("rgb(0, 0, 0)", "rgb(27, 36, 48)")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+    inks = page.evaluate("[...document.querySelectorAll('.highlight pre span')].map(s => getComputedStyle(s).color)")
+    assert inks and all(contrast_with_white(ink) > 4.5 for ink in set(inks)), "code is too pale for paper"
+    page.emulate_media(media="screen")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")      # the reader's own choice is back
     pdf = page.pdf(format="A4")
     assert pdf.startswith(b"%PDF") and pdf.count(b"/Type /Page\n") >= 2
