@@ -22,6 +22,7 @@ generate: .venv/.dev
 	$(BIN)/gpt2lab generate
 
 grade: .venv/.dev
+	$(BIN)/nbgrader generate_assignment --force "$(or $(EXERCISE),*)"  # a new gradebook knows no exercise yet
 	$(BIN)/nbgrader autograde --force "$(or $(EXERCISE),*)"
 	$(BIN)/nbgrader generate_feedback --force "$(or $(EXERCISE),*)"
 	$(BIN)/nbgrader export
