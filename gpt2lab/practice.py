@@ -6,6 +6,7 @@ from another episode does.
 """
 from __future__ import annotations
 
+import math
 from random import Random
 
 from gpt2lab.tokenizer import Tokenizer
@@ -18,7 +19,7 @@ def repeated_tokens(rng: Random, tokenizer: Tokenizer, length: int) -> tuple[lis
 
     Returns the ids and the length of the first showing, in which nothing can be foreseen.
     """
-    period = rng.randint(8, length // 2)
+    period = round(math.exp(rng.uniform(math.log(8), math.log(length // 2))))        # as many short ones as long ones
     block = [rng.randrange(tokenizer.eot_token) for _ in range(period)]
     return [block[i % period] for i in range(length)], period
 
