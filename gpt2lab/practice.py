@@ -45,7 +45,7 @@ def episode(rng: Random, tokenizer: Tokenizer, length: int) -> tuple[list[int], 
     if length < 16:
         raise ValueError(f"length={length}: nothing can be shown and asked for again in fewer than 16 tokens")
     kind = rng.random()
-    if kind < 0.5:
+    if kind < 0.6:
         return repeated_tokens(rng, tokenizer, length)
     ids: list[int] = []
     while len(ids) < length:                               # token counts of made-up words vary

@@ -24,14 +24,15 @@ from gpt2lab.weights import save_pretrained
 @dataclass(frozen=True)
 class PretrainConfig:
     """The recipe. Learning rates follow torch.optim: Muon for the matrices of the blocks, AdamW for all the rest."""
-    steps: int = 1800
-    batch_size: int = 4                    # rows of n_positions tokens
-    practice_share: float = 0.15           # rows of practice episodes instead of documentation
-    matrix_lr: float = 0.003
-    other_lr: float = 0.001
+    steps: int = 3600
+    batch_size: int = 4                    # rows of n_positions tokens; more and shorter ones while they grow
+    growing: int = 600                     # steps in which rows grow to n_positions and practice gives way to documentation
+    practice_share: tuple[float, float] = (0.8, 0.2)    # rows of practice: at first, and after `growing` steps
+    matrix_lr: float = 0.004
+    other_lr: float = 0.0015
     weight_decay: float = 0.1
     warmup: int = 60                       # steps
-    decay_from: float = 0.2                # the learning rate falls to zero over the rest
+    decay_from: float = 0.15               # the learning rate falls to zero over the rest
     clip: float = 1.0
     eval_every: int = 300
     seed: int = 0
@@ -54,7 +55,7 @@ def pretrain(out: str | Path, config: PretrainConfig = PretrainConfig(), model_c
 
     torch.manual_seed(config.seed)
     model = GPT2(model_config)
-    model.wpe.weight.data = sinusoids(model_config.n_positions, model_config.n_embd)
+    prepare_to_look_back(model)
     model.to(device)
     optimizers = _optimizers(model, config)
     first, seconds, history = _resume(out / "checkpoint.pt", model, optimizers, config, device)
@@ -92,13 +93,24 @@ def _diverged(what: str, value: float, step: int, out: Path) -> FloatingPointErr
                               f"What was good is kept in {out}")
 
 
-def sinusoids(n_positions: int, n_embd: int) -> Tensor:
-    """Where the learned positions start: sines of many wavelengths (Vaswani et al. 2017, section 3.5), small; (T, C).
+@torch.no_grad()
+def prepare_to_look_back(model: GPT2) -> None:
+    """Start where heads that look back are near; from random numbers a training as short as this one finds none.
 
-    Neighbours are alike and every step to the left is the same rotation, so that a head that looks one token back is
-    found at once. From random positions each of them has to learn it alone, which takes longer than this training lasts.
+    Positions start as sinusoids, in which every step to the left is the same rotation. Queries start equal to keys, so
+    that like attends to like, and c_proj as the transpose of the values, so that what is attended to is copied
+    (Trockman & Kolter 2023, "Mimetic Initialization of Self-Attention Layers", simplified).
     """
-    wavelengths = 10_000 ** (torch.arange(0, n_embd, 2) / n_embd)              # (C / 2,)
+    model.wpe.weight.copy_(sinusoids(*model.wpe.weight.shape))
+    for block in model.h:
+        queries, keys, values = block.attn.c_attn.weight.chunk(3)              # (C, C) each
+        queries.copy_(keys.normal_(std=0.06))
+        block.attn.c_proj.weight.copy_(values.normal_(std=0.03).T)
+
+
+def sinusoids(n_positions: int, n_embd: int) -> Tensor:
+    """Sines and cosines of many wavelengths (Vaswani et al. 2017, section 3.5), small, and none very long; (T, C)."""
+    wavelengths = 100 ** (torch.arange(0, n_embd, 2) / n_embd)                 # (C / 2,), over 2 pi
     angles = torch.arange(n_positions)[:, None] / wavelengths                  # (T, C / 2)
     return 0.05 * torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
@@ -149,19 +161,19 @@ class _Data:
         return torch.tensor([i for ids in encoded for i in ids], dtype=torch.int32)
 
     def batch(self, step: int, config: PretrainConfig) -> tuple[Tensor, Tensor]:
-        """Batch number `step`: input ids and targets, (batch_size, n_positions) each."""
+        """Batch number `step`: input ids and targets, (batch_size, n_positions) each, or more rows of fewer tokens."""
         rng = Random(f"{config.seed} {step}")
-        length = self.n_positions + 1
-        rows = torch.empty(config.batch_size, length, dtype=torch.long)
+        length, practice_share = _growth(step, config, self.n_positions)
+        rows = torch.empty(config.batch_size * self.n_positions // length, length + 1, dtype=torch.long)
         targets = torch.empty_like(rows)
         for row, target in zip(rows, targets):
             unforeseeable = 0
-            if rng.random() < config.practice_share:
-                ids, unforeseeable = practice.episode(rng, self.tokenizer, length)
+            if rng.random() < practice_share:
+                ids, unforeseeable = practice.episode(rng, self.tokenizer, length + 1)
                 row[:] = torch.tensor(ids)
             else:
-                start = rng.randrange(len(self.train) - length + 1)
-                row[:] = self.train[start:start + length]
+                start = rng.randrange(len(self.train) - length)
+                row[:] = self.train[start:start + length + 1]
             target[:] = row
             target[:unforeseeable] = -100          # random tokens shown for the first time teach nothing
         return rows[:, :-1], targets[:, 1:]
@@ -184,6 +196,13 @@ def _optimizers(model: GPT2, config: PretrainConfig) -> list[torch.optim.Optimiz
         for group in optimizer.param_groups:
             group["base_lr"] = group["lr"]
     return optimizers
+
+
+def _growth(step: int, config: PretrainConfig, n_positions: int) -> tuple[int, float]:
+    """(tokens a row, share of practice): rows double four times, from n_positions / 16, and never below 32 tokens."""
+    done = min(1.0, step / max(1, config.growing))
+    first, last = config.practice_share
+    return max(min(32, n_positions), n_positions >> (4 - int(4.999 * done))), first + (last - first) * done
 
 
 def _schedule(step: int, config: PretrainConfig) -> float:
@@ -229,12 +248,13 @@ It exists so that every page of the course runs at once and offline.
 ## What it read
 Documentation prose found on the machine that trained it: Python's language reference (`pydoc_data.topics`) and the \
 docstrings of the standard library, numpy, matplotlib and torch, {data.bytes / 1e6:.1f} MB, {len(data.train):,} tokens of \
-its own byte-level BPE. {config.practice_share:.0%} of its rows are practice episodes made by a program \
-(`gpt2lab/practice.py`): repeated random tokens, mappings of made-up words, questions about made-up facts.
+its own byte-level BPE. {config.practice_share[1]:.0%} of its rows, at first \
+{config.practice_share[0]:.0%}, are practice episodes made by a program (`gpt2lab/practice.py`): repeated random tokens, \
+mappings of made-up words, questions about made-up facts.
 
 ## How it was trained
 `gpt2lab pretrain mini`, seed {config.seed}: {last['step']:,} steps of {config.batch_size} x {shape.n_positions} tokens \
-({tokens / 1e6:.1f} M in all), Muon for the matrices of the blocks (lr {config.matrix_lr}), AdamW for the rest \
+({tokens / 1e6:.1f} M in all; in the first {config.growing} steps the rows are shorter and more), Muon for the matrices of the blocks (lr {config.matrix_lr}), AdamW for the rest \
 (lr {config.other_lr}), {config.warmup} steps of warm-up, linear decay over the last {1 - config.decay_from:.0%}, gradients \
 clipped at {config.clip}. It took {last['seconds'] / 60:.0f} minutes on {device} ({torch.get_num_threads()} threads) with \
 Python {platform.python_version()} and torch {torch.__version__}.

@@ -16,7 +16,7 @@ from gpt2lab.tokenizer import Tokenizer
 from gpt2lab.weights import from_pretrained
 
 TINY = GPT2Config(n_layer=2, n_head=2, n_embd=16, n_positions=32, vocab_size=300, embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0)
-RECIPE = PretrainConfig(steps=12, batch_size=2, warmup=3, eval_every=4, practice_share=0.5)
+RECIPE = PretrainConfig(steps=12, batch_size=2, warmup=3, eval_every=4, practice_share=(0.5, 0.5), growing=4)
 
 # Run in another process: trains as the test does and stops for good at a named place, waiting to be killed.
 VICTIM = """
