@@ -26,9 +26,14 @@ def repeated_tokens(rng: Random, tokenizer: Tokenizer, length: int) -> tuple[lis
 
 def mapping(rng: Random, length: int) -> str:
     """Lines such as `vodu -> mek`: a few made-up words, each always with its own answer, in random order."""
-    table = {_word(rng): _word(rng) for _ in range(rng.randint(2, 8))}
+    table = made_up_table(rng, rng.randint(2, 8))
     names = list(table)
     return "".join(f"{name} -> {table[name]}\n" for name in (rng.choice(names) for _ in range(length // 6)))
+
+
+def made_up_table(rng: Random, size: int) -> dict[str, str]:
+    """At most `size` made-up words, each with another as its answer."""
+    return {_word(rng): _word(rng) for _ in range(size)}
 
 
 def question(rng: Random, length: int) -> str:
