@@ -74,11 +74,11 @@ def best_heads(lab: Lab, period: int = 24, sequences: int = 32) -> dict[str, tup
 
 
 @torch.inference_mode()
-def mapping_accuracy(lab: Lab, examples: int, episodes: int) -> tuple[float, float]:
+def mapping_accuracy(lab: Lab, examples: int, episodes: int, arrow: str = "") -> tuple[float, float]:
     """Share of episodes in which the right answer, of four, is the likeliest after `examples` lines; and its standard error.
 
-    Names and answers are made up anew in each episode, so that nothing but the lines before can tell. The examples go
-    through the four names in turn and the question asks for one of them.
+    A line is a made-up name and its answer, `vodu mek`, or with an arrow, `vodu -> mek`. Both are made up anew in each
+    episode, so that nothing but the lines before can tell. They go through the four names in turn; one of them is asked for.
     """
     right = 0
     for episode in range(episodes):
@@ -88,7 +88,7 @@ def mapping_accuracy(lab: Lab, examples: int, episodes: int) -> tuple[float, flo
         asked = rng.choice(names)
         shown = [names[i % 4] for i in range(examples)]
         rng.shuffle(shown)
-        prompt = "".join(f"{name} -> {table[name]}\n" for name in shown) + f"{asked} ->"
+        prompt = "".join(f"{name}{arrow} {table[name]}\n" for name in shown) + f"{asked}{arrow}"
         right += max(table.values(), key=lambda answer: answer_score(lab, prompt, f" {answer}\n")) == table[asked]
     share = right / episodes
     return share, math.sqrt(share * (1 - share) / episodes)
@@ -131,9 +131,10 @@ def main() -> None:
     for kind, (score, layer, head) in best_heads(lab).items():
         print(f"  {kind:28} {score:5.2f}   layer {layer}, head {head}")
     print(f"made-up mappings, the right one of four answers, {arguments.episodes} episodes")
-    for examples in (0, 1, 2, 4, 8, 16):
-        share, error = mapping_accuracy(lab, examples, arguments.episodes)
-        print(f"  {examples:2} examples {'':17}{100 * share:5.1f} % +- {196 * error:.1f}")
+    for arrow in ("", " ->"):
+        for examples in (0, 1, 2, 4, 8, 16):
+            share, error = mapping_accuracy(lab, examples, arguments.episodes, arrow)
+            print(f"  {examples:2} examples, vodu{arrow} mek {'':{8 - len(arrow)}}{100 * share:5.1f} % +- {196 * error:.1f}")
     print(f"from nothing to the first token, import torch counted: {seconds_to_first_token(arguments.model):.2f} s")
 
 
