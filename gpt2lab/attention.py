@@ -115,6 +115,11 @@ class KVCache:
         self.length = end
         return self._keys[:, :, :end], self._values[:, :, :end]
 
+    def reorder(self, rows: Tensor) -> None:
+        """Let row i of the batch go on from what row rows[i] holds; rows may repeat or be left out."""
+        if self._keys is not None:
+            self._keys, self._values = self._keys[rows], self._values[rows]
+
     def _grow(self, k: Tensor, v: Tensor, capacity: int) -> None:
         keys, values = (x.new_empty(*x.shape[:2], capacity, x.shape[-1]) for x in (k, v))
         if self._keys is not None:
