@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .decoder import GPT2
+from .attention import KVCache
+from .decoder import GPT2, Block, GPT2Output
 
 if TYPE_CHECKING:
     from gpt2lab.lab import Lab
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['apply_temperature', 'top_k_filter', 'top_p_filter', 'apply_repetition_penalty', 'next_token_probs',
            'left_pad_positions', 'window_start', 'generate', 'stream', 'generate_text', 'beam_step', 'Hypothesis',
-           'Candidate', 'BeamOutput', 'beam_search']
+           'Candidate', 'BeamOutput', 'beam_search', 'FastDecoder']
 
 # %% ../notebooks/05_sampling.ipynb #export-temperature
 def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
@@ -391,3 +392,85 @@ def _check_beams(num_beams: int, width: int, vocab_size: int, max_new_tokens: in
     if early_stopping not in (True, False, "never"):
         raise ValueError(f"early_stopping={early_stopping!r}: it is True, False or 'never'")
     _check_settings(max_new_tokens, {"repetition_penalty": repetition_penalty})
+
+# %% ../notebooks/05_sampling.ipynb #export-half-cache
+class _HalfCache(KVCache):
+    """Keys as ever; values in float16 and turned round, (B, H, d, room), since a long row is what a product streams fastest."""
+
+    def update(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append k and v (B, H, T, d) in float32; return all keys and values (B, H, length, d), the values in float32."""
+        keys, values = self.append(k, v)
+        return keys, v if values.shape[-1] == v.shape[-2] else values.mT.float()       # the new ones alone: nothing is lost
+
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append as `update` does; return all keys (B, H, length, d) and the values as they are kept, (B, H, d, length)."""
+        self._check(k, v)
+        end = self.length + k.shape[-2]
+        if self._keys is None or end > self._keys.shape[-2]:
+            room = max(end, 2 * self.length, 64)
+            self._keys, self._values = (F.pad(old, (0, 0, 0, room - self.length)) if i == 0 else F.pad(old, (0, room - self.length))
+                                        for i, old in enumerate(self._held(k, v)))
+        self._keys[:, :, self.length:end] = k
+        self._values[..., self.length:end] = v.mT
+        self.length = end
+        return self._keys[:, :, :end], self._values[..., :end]
+
+    def _held(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        if self._keys is None:
+            return k[:, :, :0], v[:, :, :0].mT.half()
+        return self._keys[:, :, :self.length], self._values[..., :self.length]
+
+# %% ../notebooks/05_sampling.ipynb #export-fast
+class FastDecoder:
+    """A GPT2 whose single new token streams float16 copies of the matrices; for `generate`, `stream`, `beam_search`.
+
+    A prompt, a batch or a masked text runs through the model itself, in float32. Needs the model in float32 on the CPU,
+    and keeps half as much memory again for the copies. ValueError when a weight is too large for float16.
+    """
+
+    def __init__(self, model: GPT2) -> None:
+        if model.wte.weight.dtype != torch.float32 or model.wte.weight.device.type != "cpu":
+            raise ValueError(f"the model is {model.wte.weight.dtype} on {model.wte.weight.device}: this path is for float32 on "
+                             "the CPU; elsewhere use model.half()")
+        self.model, self.config = model, model.config
+        self.centre = model.wte.weight.detach().mean(0)                # logits lie far from 0; around 0 float16 is finest
+        self.head = _half(model.wte.weight - self.centre)
+        self.layers = [[_half(part) for linear in (block.attn.c_attn, block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj)
+                        for part in (linear.weight, linear.bias)] for block in model.h]
+
+    def new_cache(self) -> list[KVCache]:
+        """An empty cache, as `GPT2.new_cache`."""
+        return [_HalfCache() for _ in self.model.h]
+
+    def __call__(self, input_ids: Tensor, *, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
+                 cache: list[KVCache] | None = None, logits_to_keep: int = 0) -> GPT2Output:
+        """As `GPT2.forward`: one token behind a cache takes the fast way."""
+        if cache is None or attention_mask is not None or input_ids.shape != (1, 1) or not 0 < cache[0].length < self.config.n_positions:
+            return self.model(input_ids, attention_mask=attention_mask, position_ids=position_ids, cache=cache,
+                              logits_to_keep=logits_to_keep)
+        x = self.model.wte.weight[input_ids[0]] + self.model.wpe.weight[cache[0].length]          # (1, C)
+        for block, weights, store in zip(self.model.h, self.layers, cache):
+            x = _fast_block(x, block, weights, store)
+        x = self.model.ln_f(x)
+        logits = F.linear(x.half(), self.head).float() + x @ self.centre
+        return GPT2Output(logits[None])                                # (1, 1, V)
+
+# %% ../notebooks/05_sampling.ipynb #export-fast-block
+def _half(weight: Tensor) -> Tensor:
+    """A float16 copy; ValueError when that has room for less than the weight's largest number."""
+    half = weight.detach().half().contiguous()
+    if not half.isfinite().all():
+        raise ValueError(f"a weight reaches {weight.abs().max().item():.3g}: float16 ends at 65,504, use the float32 model")
+    return half
+
+
+def _fast_block(x: Tensor, block: Block, weights: list[Tensor], store: _HalfCache) -> Tensor:
+    """One token (1, C) through a block: matrices and values in float16, all else in float32."""
+    attn, attn_bias, proj, proj_bias, up, up_bias, down, down_bias = weights
+    q, k, v = F.linear(block.ln_1(x).half(), attn, attn_bias).float().view(3, 1, block.attn.n_head, 1, -1)     # (1, H, 1, d) each
+    keys, values = store.append(k, v)                                  # (1, H, S, d), (1, H, d, S)
+    shares = torch.bmm(q[0] * q.shape[-1] ** -0.5, keys[0].mT).softmax(-1)                   # (H, 1, S)
+    mixed = torch.bmm(shares.half(), values[0].mT)                     # (H, 1, d)
+    x = x + F.linear(mixed.view(1, -1), proj, proj_bias)
+    wide = F.linear(block.ln_2(x).half(), up, up_bias).float()         # (1, 4C)
+    return x + F.linear(F.gelu(wide, approximate="tanh").half(), down, down_bias)
