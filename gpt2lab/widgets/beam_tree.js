@@ -2,7 +2,7 @@
 
 export default {
   render({ model, el }) {
-    const live = !model.isStatic, WIDE = 106, HIGH = 46, LEFT = 66, TOP = 22, NODE = 84;
+    const live = !model.isStatic, WIDE = 106, HIGH = 46, LEFT = 84, TOP = 22, NODE = 84;
     const ui = frame(el, "Several continuations at once: beam search", "Each step keeps the best few beginnings, not only the best one. When does the winner come from a beam that was behind?", live);
     const cleanups = [];
     let tree = model.get("tree"), path = new Set(), winners = new Set(), nodes = [], chosen = null, dropped = true;
@@ -18,6 +18,7 @@ export default {
     put(ui.body, h("div", { class: "g2-row g2-label" }, h("span", { class: "g2-swatch g2-beam-win" }), "the way to the winner", h("span", { class: "g2-swatch g2-beam-kept" }), "kept", h("span", { class: "g2-swatch g2-beam-drop" }), "dropped", h("span", {}, "\u25a0 ended. The number is the summed log-probability.")),
       scroll, h("div", { style: { height: "0.6rem" } }), result);
 
+    const two = (x) => x.toFixed(2).replace("-", "\u2212");
     const keyOf = (s, i) => `${s}/${i}`;
     // The candidate one step earlier that runs as the given beam.
     const beamAt = (s, beam) => (s < 0 ? -1 : tree.steps[s].findIndex((c) => c.child === beam));
@@ -38,7 +39,7 @@ export default {
       winners = new Set(way.map(([s, i]) => keyOf(s, i)));
       build();
       const best = tree.hypotheses[0];
-      ui.say(`The winner is ${quoted(best.text)} with ${best.log_prob.toFixed(2)}` + (tree.num_beams === 1 ? "." : best.text === tree.greedy.text ? ": greedy search finds the same." : `; greedy search finds ${quoted(tree.greedy.text)} with ${tree.greedy.log_prob.toFixed(2)}.`));
+      ui.say(`The winner is ${quoted(best.text)} with ${two(best.log_prob)}` + (tree.num_beams === 1 ? "." : best.text === tree.greedy.text ? ": greedy search finds the same." : `; greedy search finds ${quoted(tree.greedy.text)} with ${two(tree.greedy.log_prob)}.`));
       ui.warn(model.get("message"));
     }
     function build() {
@@ -53,14 +54,14 @@ export default {
         for (const [c, i] of list) {
           const [x, y] = where.get(keyOf(s, i)), before = s === 0 ? [0, TOP] : where.get(keyOf(s - 1, beamAt(s - 1, c.parent)));
           if (!before) continue;
-          const x0 = s === 0 ? before[0] + 48 : before[0] + NODE, y0 = before[1] + (s ? 19 : 13), kind = winners.has(keyOf(s, i)) ? " g2-win" : c.child < 0 && !c.finished ? " g2-drop" : "";
+          const x0 = s === 0 ? before[0] + 60 : before[0] + NODE, y0 = before[1] + (s ? 19 : 13), kind = winners.has(keyOf(s, i)) ? " g2-win" : c.child < 0 && !c.finished ? " g2-drop" : "";
           lines.append(svg("path", { d: `M${x0} ${y0}C${x0 + 14} ${y0} ${x - 14} ${y + 19} ${x} ${y + 19}`, class: "g2-branch" + kind, "data-key": keyOf(s, i) }));
           const fate = c.finished ? "ended" : c.child >= 0 ? `kept as beam ${c.child + 1}` : "dropped";
           const text = wayTo(s, i).map(([a, b]) => tree.steps[a][b].text).join("");
           const node = h("button", { type: "button", class: "g2-beam" + kind, "data-step": s, "data-index": i, "data-key": keyOf(s, i), tabindex: -1, style: { left: x + "px", top: y + "px", width: NODE + "px" },
             onclick: () => choose(s, i), onfocus: () => choose(s, i), onmouseenter: () => choose(s, i),
-            "aria-label": `step ${s + 1}: ${visible(text)}, ${c.score.toFixed(2)}, ${fate}${winners.has(keyOf(s, i)) ? ", on the way to the winner" : ""}` },
-          h("span", { class: "g2-beam-text" }, (c.finished ? "\u25a0 " : "") + short(c.text, 9)), h("span", { class: "g2-beam-score" }, c.score.toFixed(2)));
+            "aria-label": `step ${s + 1}: ${visible(text)}, ${two(c.score)}, ${fate}${winners.has(keyOf(s, i)) ? ", on the way to the winner" : ""}` },
+          h("span", { class: "g2-beam-text" }, (c.finished ? "\u25a0 " : "") + short(c.text, 9)), h("span", { class: "g2-beam-score" }, two(c.score)));
           nodes.push(node);
         }
       });
@@ -83,7 +84,7 @@ export default {
       for (const line of scroll.querySelectorAll(".g2-branch")) line.classList.toggle("g2-on-path", path.has(line.dataset.key));
       const before = s === 0 ? 0 : tree.steps[way[way.length - 2][0]][way[way.length - 2][1]].score, own = one.score - before;
       const fate = one.finished ? "It ended here and waits among the finished." : one.child >= 0 ? `Kept: it runs on as beam ${one.child + 1}.` : `Dropped: ${grouped(i)} candidates of this step were better, and ${grouped(tree.num_beams)} may run on.`;
-      ui.say(`${quoted(way.map(([a, b]) => tree.steps[a][b].text).join(""))}: ${before.toFixed(2)} + ${own.toFixed(2)} = ${one.score.toFixed(2)}; the last token has ${percent(Math.exp(own))}. ${fate}`);
+      ui.say(`${quoted(way.map(([a, b]) => tree.steps[a][b].text).join(""))}: ${two(before)} + ${two(own)} = ${two(one.score)}; the last token has ${percent(Math.exp(own))}. ${fate}`);
       ui.warn(model.get("message"));
     }
     scroll.addEventListener("keydown", (event) => {
@@ -103,8 +104,8 @@ export default {
       nodes.find((n) => next && n.dataset.key === keyOf(...next))?.focus();
     });
     function table() {
-      const line = (name, one) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { dir: "auto" }, visible(one.text)), h("td", { class: "g2-num" }, one.texts.length), h("td", { class: "g2-num" }, one.log_prob.toFixed(2)), h("td", { class: "g2-num" }, one.score.toFixed(3)));
-      refill(result, h("table", { class: "g2-table" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "place"), h("th", { scope: "col" }, "continuation"), ["tokens", "log-probability", "score"].map((t) => h("th", { scope: "col", class: "g2-num" }, t)))),
+      const line = (name, one) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { dir: "auto" }, visible(one.text)), h("td", { class: "g2-num" }, one.texts.length), h("td", { class: "g2-num" }, two(one.log_prob)), h("td", { class: "g2-num" }, one.score.toFixed(3).replace("-", "\u2212")));
+      refill(result, h("table", { class: "g2-table g2-found" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "place"), h("th", { scope: "col" }, "continuation"), ["tokens", "log-prob.", "score"].map((t) => h("th", { scope: "col", class: "g2-num" }, t)))),
         h("tbody", {}, tree.hypotheses.map((one, i) => line(String(i + 1), one)), tree.num_beams > 1 ? line("greedy", tree.greedy) : null)),
         h("p", { class: "g2-label" }, `Score: log-probability / tokens ^ ${model.get("length_penalty")}, the length penalty. The highest wins.`));
     }

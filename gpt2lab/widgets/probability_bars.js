@@ -5,8 +5,9 @@
 function nextTokens(logits, { temperature, top_k, top_p, repetition_penalty, prev_ids }) {
   const scores = Float64Array.from(logits), plain = softmaxOf(scores);
   for (const id of new Set(prev_ids)) scores[id] = scores[id] > 0 ? scores[id] / repetition_penalty : scores[id] * repetition_penalty;
-  const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || a - b);
-  const chance = softmaxOf(temperature > 0 ? scores.map((s) => s / temperature) : scores.map((s, i) => (i === order[0] ? 0 : -Infinity)));
+  const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || b - a);      // of equals the later first, as a sort from below leaves them
+  const first = scores.indexOf(scores[order[0]]);
+  const chance = softmaxOf(temperature > 0 ? scores.map((s) => s / temperature) : scores.map((s, i) => (i === first ? 0 : -Infinity)));
   const kth = top_k > 0 && top_k < order.length ? scores[order[top_k - 1]] : -Infinity;
   const inK = (id) => scores[id] >= kth;               // whoever ties with the last one stays too
   let kept = 0;
@@ -42,7 +43,7 @@ export default {
     const cleanups = [], settings = ["temperature", "top_k", "top_p", "repetition_penalty"];
     let logits, tokens = [], drawn = new Map(), last = -1, draws = 0;
 
-    const box = textBox("Your prompt", model.get("text"), { live, rows: 1, onchange: (v) => { model.set("text", v); model.save_changes(); } });
+    const box = textBox("Your prompt", model.get("prompt"), { live, rows: 1, onchange: (v) => { model.set("prompt", v); model.save_changes(); } });
     const slide = (name, label, min, max, step, say) => {
       const one = slider(label, { min, max, step, value: model.get(name), say }, (v) => set(name, v));
       return { node: one.node, fill: () => one.set(model.get(name)) };
@@ -85,18 +86,18 @@ export default {
     }
     function reason(one) {
       if (one.why === "k") return `place ${grouped(one.place + 1)}: top-k keeps ${grouped(model.get("top_k"))}`;
-      if (one.why === "p") return `those above hold ${percent(one.above)}, which reaches ${model.get("top_p").toFixed(2)}`;
+      if (one.why === "p") return `${percent(one.above)} lie above it: p is reached`;
       if (one.why === "greedy") return "temperature 0: only the likeliest stays";
       if (one.why === "zero") return "its probability is 0";
       const notes = [];
-      if (one.crosses) notes.push(`crosses ${model.get("top_p").toFixed(2)}, so it stays`);
+      if (one.crosses) notes.push(`crosses p = ${model.get("top_p").toFixed(2)}: it stays`);
       if (model.get("repetition_penalty") !== 1 && seen.has(one.id)) notes.push("penalised: it stood there before");
       return notes.join("; ");
     }
     let seen = new Set();
     function row(one, most) {
       const name = shown(one), note = reason(one) + (one.why && model.get("repetition_penalty") !== 1 && seen.has(one.id) ? "; penalised" : "");
-      return h("div", { class: "g2-odd" + (one.why ? " g2-dead" : "") + (one.id === last ? " g2-drawn" : ""), role: "listitem" },
+      return h("div", { class: "g2-odd" + (one.why ? " g2-dead" : "") + (one.id === last ? " g2-drawn" : ""), role: "listitem", "data-id": one.id, "data-chance": one.after.toFixed(8) },
         h("code", {}, name),
         h("div", { class: "g2-track", "aria-hidden": "true" }, h("div", { class: "g2-bar", style: { width: (100 * one.after) / most + "%" } }), h("div", { class: "g2-plain", style: { width: (100 * one.plain) / most + "%" } })),
         h("span", { class: "g2-odd-number" }, one.why ? "\u2020" : percent(one.after), h("span", { class: "g2-hidden" }, one.why ? " died" : ""), draws && drawn.get(one.id) ? h("b", {}, ` \u00d7${drawn.get(one.id)}`) : null),
@@ -133,7 +134,7 @@ export default {
       kBox.max = model.get("logits") ? asBytes(model.get("logits")).length / 4 : 1;
     }
     cleanups.push(listen(model, ["logits"], load), listen(model, ["message"], () => ui.warn(model.get("message"))));
-    cleanups.push(listen(model, ["text"], () => { if (box.box.value !== model.get("text")) box.box.value = model.get("text"); }));
+    cleanups.push(listen(model, ["prompt"], () => { if (box.box.value !== model.get("prompt")) box.box.value = model.get("prompt"); }));
     cleanups.push(listen(model, settings, () => { if (!ui.root.contains(document.activeElement)) { fill(); redraw(); } }));
     fill();
     load();

@@ -24,7 +24,7 @@ class ProbabilityBars(LessonWidget):
     scripts = ("probability_bars.js",)
     named = 400                                 # tokens at the top whose text travels, beside those of the prompt
 
-    text = traitlets.Unicode(help="the prompt; unused without a lab").tag(sync=True)
+    prompt = traitlets.Unicode(help="unused without a lab").tag(sync=True)
     has_lab = traitlets.Bool(False).tag(sync=True)
     logits = traitlets.Bytes(help="float32 (V,)").tag(sync=True)
     names = traitlets.Dict(help="token id as a string -> its text, for those that can be shown").tag(sync=True)
@@ -53,14 +53,14 @@ class ProbabilityBars(LessonWidget):
         bars = cls([0.0], [""], **settings)
         bars._lab, bars.has_lab, bars.model_name = lab, True, lab.model_name
         bars._read(check_text(prompt, "the prompt"))
-        bars.text = prompt
-        bars.observe(bars._new_text, "text")
+        bars.prompt = prompt
+        bars.observe(bars._new_prompt, "prompt")
         bars.on_msg(bars._answer)
         return bars
 
-    def _new_text(self, _change: Any) -> None:
+    def _new_prompt(self, _change: Any) -> None:
         try:
-            self._read(check_text(self.text, "the prompt"))
+            self._read(check_text(self.prompt, "the prompt"))
             self.message = ""
         except (ValueError, RuntimeError) as error:
             self.message = str(error)
@@ -76,9 +76,9 @@ class ProbabilityBars(LessonWidget):
         except ValueError as error:                                        # no position left
             self.message = str(error)
             return
-        self.unobserve(self._new_text, "text")
-        self.text, self.message = self._lab.tokenizer.decode(ids), ""
-        self.observe(self._new_text, "text")
+        self.unobserve(self._new_prompt, "prompt")
+        self.prompt, self.message = self._lab.tokenizer.decode(ids), ""
+        self.observe(self._new_prompt, "prompt")
 
     def _read(self, text: str) -> None:
         self._run(self._lab.encode(text)[0].tolist())
@@ -111,7 +111,7 @@ class ProbabilityBars(LessonWidget):
     def describe(self) -> str:
         probs = self.probs()
         best = int(probs.argmax())
-        return (f"The likeliest next token{f' after {self.text!r}' if self.has_lab else ''}: {self.names[str(best)]!r} with "
+        return (f"The likeliest next token{f' after {self.prompt!r}' if self.has_lab else ''}: {self.names[str(best)]!r} with "
                 f"{float(probs[best]):.1%}; {int((probs > 0).sum()):,} of {len(probs):,} tokens stay.")
 
     def picture(self) -> str:

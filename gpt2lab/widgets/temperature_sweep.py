@@ -69,12 +69,15 @@ class TemperatureSweep(WritingWidget):
         if room < 1:
             raise ValueError(f"the prompt has {new.shape[1]:,} tokens and the model {lab.model.config.n_positions:,} positions: "
                              "shorten it, so that something can be written")
-        new, cache = new.expand(K * self.samples, -1), lab.model.new_cache()                # one row a sample
+        cache, total = lab.model.new_cache(), K * self.samples
+        logits = lab.model(new, cache=cache, logits_to_keep=1).logits[:, -1].expand(total, -1)           # the prompt is read once
+        for layer in cache:
+            layer.reorder(torch.zeros(total, dtype=torch.long, device=lab.device))         # and every sample goes on from it
         generator = torch.Generator().manual_seed(self.seed)
-        rows, words, last = [[] for _ in range(len(new))], {}, 0.0
-        open_ = torch.ones(len(new), dtype=torch.bool)
+        rows, words, last = [[] for _ in range(total)], {}, 0.0
+        open_ = torch.ones(total, dtype=torch.bool)
         for left in reversed(range(min(self.max_new_tokens, room))):
-            logits = lab.model(new, cache=cache).logits[:, -1].float().cpu().unflatten(0, (K, -1))       # (K, samples, V)
+            logits = logits.float().cpu().unflatten(0, (K, -1))                             # (K, samples, V)
             probs = torch.cat([next_token_probs(row, temperature=t) for row, t in zip(logits, self.temperatures)])
             drawn = torch.multinomial(probs, 1, generator=generator)[:, 0]                  # (K * samples,)
             open_ &= drawn != end
@@ -91,7 +94,7 @@ class TemperatureSweep(WritingWidget):
                 last = time.perf_counter()
             if over:
                 return
-            new = drawn[:, None].to(lab.device)
+            logits = lab.model(drawn[:, None].to(lab.device), cache=cache).logits[:, -1]
 
     def _shape(self, flat: list) -> list[list]:
         return [flat[i:i + self.samples] for i in range(0, len(flat), self.samples)]

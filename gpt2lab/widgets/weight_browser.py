@@ -52,6 +52,8 @@ class WeightBrowser(LessonWidget):
         first = next((name for name in names if name.endswith("attn.c_attn.weight")), names[0])
         self.selected = selected or first
         self._new_choice(None)
+        if self.message:
+            raise ValueError(f"{source} cannot be read ({self.message}): fetch or save it again")
         self.observe(self._new_choice, ["selected", "corner"])
 
     def _new_choice(self, _change: Any) -> None:
