@@ -14,6 +14,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 import gpt2lab
 from .decoder import GPT2, GPT2Config
@@ -59,11 +61,11 @@ def _read_entry(path: Path, name: str, described: object, begin: int) -> Entry:
         raise _damaged(path, f"{name[:80]!r} has {math.prod(shape):,} numbers of type {kind} in {last - first:,} bytes")
     return Entry(dtype, shape, begin + first, begin + last)
 
-
+# %% ../notebooks/04_weights.ipynb #export-damaged
 def _damaged(path: Path, why: str) -> ValueError:
     return ValueError(f"{path} is no whole safetensors file ({why}): fetch or save it again")
 
-
+# %% ../notebooks/04_weights.ipynb #export-once
 def _each_name_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """For `json.loads`, which otherwise keeps the last of two equal names and says nothing."""
     table = dict(pairs)
@@ -132,11 +134,17 @@ def _read_rows(path: Path, entry: Entry) -> Iterator[Tensor]:
 # %% ../notebooks/04_weights.ipynb #export-from-safetensors
 def _from_safetensors(path: Path) -> dict[str, Stored]:
     entries = read_safetensors_header(path)
-    try:
-        file = safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise _damaged(path, str(error)) from error
-    return {name: Stored(name, path, entry.dtype, entry.shape, lambda name=name: file.get_tensor(name),
+
+    @cache                                 # one map for all tensors, and none if nobody asks
+    def mapped():
+        return safe_open(path, framework="pt")
+
+    def whole(name: str) -> Tensor:
+        try:
+            return mapped().get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise _damaged(path, str(error)[:120]) from error
+    return {name: Stored(name, path, entry.dtype, entry.shape, lambda name=name: whole(name),
                          lambda entry=entry: _read_rows(path, entry)) for name, entry in entries.items()}
 
 # %% ../notebooks/04_weights.ipynb #export-map-name
@@ -151,7 +159,7 @@ def map_name(stored: str) -> str | None:
     Knows Hugging Face's names with and without prefix, and the paths of OpenAI's checkpoint (`model/h0/attn/c_attn/w`).
     A name of no GPT-2 is handed on as it is.
     """
-    if match := re.fullmatch(r"model/(?:h(\d+)/)?(\w+(?:/\w+)?)", stored):
+    if match := re.fullmatch(r"model/(?:h(\d+)/)?(\w+(?:/\w+)*)", stored):
         block = f"h.{match[1]}." if match[1] else ""
         *parts, last = match[2].split("/")
         return block + ".".join([*parts, TENSORFLOW.get(last, last) if parts else f"{last}.weight"])
@@ -166,7 +174,7 @@ def conv1d_to_linear(name: str, tensor: Tensor) -> Tensor:
     """The four Conv1D weights of a block transposed (in, out) -> (out, in), and back again; any other tensor as it is."""
     return tensor.T if name.endswith(TRANSPOSED) else tensor
 
-
+# %% ../notebooks/04_weights.ipynb #export-is-conv1d
 def _is_conv1d(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether a file keeps (in, out) matrices. `c_attn`, which is C by 3C, tells it for all, the square c_proj too."""
     first = next((shape for name, shape in shapes.items() if name.endswith("attn.c_attn.weight")), ())
@@ -232,7 +240,8 @@ def _fill(stored: Stored, turned: bool, device: torch.device, dtype: torch.dtype
 # %% ../notebooks/04_weights.ipynb #export-finite
 def _check_finite(tensor: Tensor, stored: Stored, dtype: torch.dtype) -> None:
     """ValueError if a number is NaN or infinite, in the file or because `dtype` cannot hold it."""
-    if tensor.sum(dtype=None if tensor.dtype == torch.float64 else torch.float32).isfinite() or tensor.isfinite().all():
+    total = tensor.sum(dtype=torch.float64 if tensor.dtype == torch.float64 else torch.float32).item()
+    if math.isfinite(total) or tensor.isfinite().all():                    # finite numbers may add up to infinity
         return
     if stored.whole().isfinite().all():
         raise ValueError(f"{stored.name!r} in {stored.path} has numbers too large for {dtype}: load it as torch.bfloat16 or "
@@ -288,11 +297,11 @@ def _from_pickle(path: Path) -> dict[str, Stored]:
     users = Counter(tensor.untyped_storage().data_ptr() for name, tensor in state.items() if map_name(name))
     return {name: _in_memory(name, path, tensor, users[tensor.untyped_storage().data_ptr()] < 2) for name, tensor in state.items()}
 
-
+# %% ../notebooks/04_weights.ipynb #export-is-plain
 def _is_plain(tensor: object) -> bool:
     return isinstance(tensor, Tensor) and tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
 
-
+# %% ../notebooks/04_weights.ipynb #export-in-memory
 def _in_memory(name: str, path: Path, tensor: Tensor, alone: bool = True) -> Stored:
     """A tensor that is in memory already; `alone` = nobody else uses its memory, so that a model may keep it."""
     many = max(1, PIECE // max(1, math.prod(tensor.shape[1:]) * tensor.dtype.itemsize))
@@ -333,7 +342,7 @@ def _from_tensorflow(prefix: Path) -> dict[str, Stored]:
     except Exception as error:             # TensorFlow has errors of its own, which nobody else knows
         raise ValueError(f"{prefix} is no whole TensorFlow checkpoint ({type(error).__name__}): fetch it again") from error
 
-
+# %% ../notebooks/04_weights.ipynb #export-without-width
 def _without_width(tensor: Tensor) -> Tensor:
     """(1, in, out) -> (in, out): the convolution's width; all else as it is."""
     return tensor[0] if tensor.dim() == 3 and len(tensor) == 1 else tensor
@@ -414,6 +423,21 @@ def _checked_config(path: Path, described: dict[str, object]) -> GPT2Config:
             raise ValueError(f"{path} has {name}={given!r}, where a number from 0 to 1 belongs: fetch or save it again")
     return GPT2Config(**settings)
 
+# %% ../notebooks/04_weights.ipynb #export-empty-model
+class _NoStart(TorchFunctionMode):
+    """Leaves `torch.nn.init` out: where nothing has memory there is nothing to fill, and asking costs most of the time."""
+
+    def __torch_function__(self, function, types, arguments=(), options=None):
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return {"tensor": arguments[0] if arguments else None, **(options or {})}["tensor"]
+        return function(*arguments, **(options or {}))
+
+# %% ../notebooks/04_weights.ipynb #export-empty
+def _empty_model(config: GPT2Config) -> GPT2:
+    """A GPT-2 with shapes and no memory."""
+    with torch.device("meta"), _NoStart():
+        return GPT2(config)
+
 # %% ../notebooks/04_weights.ipynb #export-from-pretrained
 def from_pretrained(name_or_path: str | Path, *, device: torch.device | str | None = None,
                     dtype: torch.dtype | None = None) -> GPT2:
@@ -431,8 +455,7 @@ def from_pretrained(name_or_path: str | Path, *, device: torch.device | str | No
     if config.n_layer > len(blocks):                                       # or building it might never end
         raise ValueError(f"{directory} has n_layer={config.n_layer} in its config, but the weights of {len(blocks)} blocks: "
                          "the two belong to different models, or the file is not complete")
-    with torch.device("meta"):
-        model = GPT2(config)
+    model = _empty_model(config)
     state = _read_state(stored, model.state_dict(), directory, device or "cpu", dtype or torch.float32)
     model.load_state_dict(state, assign=True)
     return model.eval()
