@@ -96,6 +96,12 @@ def next_token_probs(logits: Tensor, temperature: float = 1.0, top_k: int | None
         logits = apply_repetition_penalty(logits, prev_ids, repetition_penalty)
     return top_p_filter(top_k_filter(apply_temperature(logits, temperature), top_k), top_p).softmax(-1)
 
+# %% ../notebooks/05_sampling.ipynb #export-draw
+def _draw(probs: Tensor, generator: torch.Generator | None) -> Tensor:
+    """One token for each row of probs (B, V), drawn where the generator lives: a seed on the CPU means the same on a GPU."""
+    device = probs.device if generator is None else generator.device
+    return torch.multinomial(probs.to(device), 1, generator=generator)[:, 0].to(probs.device)
+
 # %% ../notebooks/05_sampling.ipynb #export-positions
 def left_pad_positions(attention_mask: Tensor) -> Tensor:
     """Positions (B, T) for a batch padded on the left: every row counts its own tokens from 0; padding gets 0."""
@@ -116,6 +122,12 @@ def _check_padding(input_ids: Tensor, attention_mask: Tensor | None) -> list[int
         raise ValueError("a row of attention_mask does not end in tokens, or has a gap: pad on the left, since the next token "
                          "is written behind the last column")
     return (~real).sum(-1).tolist()
+
+# %% ../notebooks/05_sampling.ipynb #export-seen
+def _without_padding(ids: Tensor, padding: list[int]) -> Tensor:
+    """The ids (B, T) with -1 for the padding, so that a penalty leaves the padding token alone."""
+    columns = torch.arange(ids.shape[1], device=ids.device)
+    return ids.masked_fill(columns < torch.tensor(padding, device=ids.device)[:, None], -1)
 
 # %% ../notebooks/05_sampling.ipynb #export-window
 def window_start(length: int, n_positions: int) -> int:
@@ -164,18 +176,6 @@ def _stop_tokens(eos_token_id: int | Sequence[int] | None, pad_token_id: int | N
     stops = [] if eos_token_id is None else [eos_token_id] if isinstance(eos_token_id, int) else [int(i) for i in eos_token_id]
     return stops, pad_token_id if pad_token_id is not None else stops[0] if stops else 0
 
-# %% ../notebooks/05_sampling.ipynb #export-seen
-def _without_padding(ids: Tensor, padding: list[int]) -> Tensor:
-    """The ids (B, T) with -1 for the padding, so that a penalty leaves the padding token alone."""
-    columns = torch.arange(ids.shape[1], device=ids.device)
-    return ids.masked_fill(columns < torch.tensor(padding, device=ids.device)[:, None], -1)
-
-# %% ../notebooks/05_sampling.ipynb #export-draw
-def _draw(probs: Tensor, generator: torch.Generator | None) -> Tensor:
-    """One token for each row of probs (B, V), drawn where the generator lives: a seed on the CPU means the same on a GPU."""
-    device = probs.device if generator is None else generator.device
-    return torch.multinomial(probs.to(device), 1, generator=generator)[:, 0].to(probs.device)
-
 # %% ../notebooks/05_sampling.ipynb #export-next-tokens
 @torch.inference_mode()
 def _next_tokens(model: GPT2, ids: Tensor, padding: list[int], max_new_tokens: int, stops: list[int], pad: int, do_sample: bool,
@@ -196,6 +196,13 @@ def _next_tokens(model: GPT2, ids: Tensor, padding: list[int], max_new_tokens: i
         running = running & ~torch.isin(tokens, torch.tensor(stops, device=ids.device, dtype=ids.dtype))
         if not running.any():
             return
+
+# %% ../notebooks/05_sampling.ipynb #export-check-settings
+def _check_settings(max_new_tokens: int, settings: dict) -> None:
+    """ValueError before any work is done, by trying the settings on two tokens."""
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens={max_new_tokens}: it is 0 or more")
+    next_token_probs(torch.tensor([1.0, -1.0]), **settings, prev_ids=torch.tensor([0]))
 
 # %% ../notebooks/05_sampling.ipynb #export-generate
 def generate(model: GPT2, input_ids: Tensor, *, max_new_tokens: int = 20, do_sample: bool = False, temperature: float = 1.0,
@@ -221,13 +228,6 @@ def generate(model: GPT2, input_ids: Tensor, *, max_new_tokens: int = 20, do_sam
     steps = _next_tokens(model, input_ids, padding, max_new_tokens, *_stop_tokens(eos_token_id, pad_token_id), do_sample,
                          settings, generator, use_cache)
     return torch.cat([input_ids, *(tokens[:, None] for tokens in steps)], dim=1)
-
-# %% ../notebooks/05_sampling.ipynb #export-check-settings
-def _check_settings(max_new_tokens: int, settings: dict) -> None:
-    """ValueError before any work is done, by trying the settings on two tokens."""
-    if max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens={max_new_tokens}: it is 0 or more")
-    next_token_probs(torch.tensor([1.0, -1.0]), **settings, prev_ids=torch.tensor([0]))
 
 # %% ../notebooks/05_sampling.ipynb #export-stream
 def stream(model: GPT2, input_ids: Tensor, *, max_new_tokens: int = 20, do_sample: bool = False, temperature: float = 1.0,
@@ -338,6 +338,18 @@ class _BeamRow:
             length = self.max_new_tokens               # the longest text it may become, which divides its score by most
         return best / length ** self.length_penalty <= self.ended[-1].score
 
+# %% ../notebooks/05_sampling.ipynb #export-check-beams
+def _check_beams(num_beams: int, width: int, vocab_size: int, max_new_tokens: int, early_stopping: bool | str,
+                 repetition_penalty: float) -> None:
+    """ValueError for what a search cannot mean."""
+    if num_beams < 1:
+        raise ValueError(f"num_beams={num_beams}: search with at least 1")
+    if width > vocab_size:
+        raise ValueError(f"num_beams={num_beams} looks at {width} candidates a step, but there are {vocab_size} tokens: use fewer")
+    if early_stopping not in (True, False, "never"):
+        raise ValueError(f"early_stopping={early_stopping!r}: it is True, False or 'never'")
+    _check_settings(max_new_tokens, {"repetition_penalty": repetition_penalty})
+
 # %% ../notebooks/05_sampling.ipynb #export-beam-search
 @torch.inference_mode()
 def beam_search(model: GPT2, input_ids: Tensor, num_beams: int, *, max_new_tokens: int = 20, length_penalty: float = 1.0,
@@ -381,18 +393,6 @@ def _best_texts(input_ids: Tensor, searches: list[_BeamRow], pad: int) -> BeamOu
     return BeamOutput(torch.cat([input_ids, new.reshape(len(found), length)], dim=1),
                       torch.tensor([texts[0].score for texts in found]), found, [search.trace for search in searches])
 
-# %% ../notebooks/05_sampling.ipynb #export-check-beams
-def _check_beams(num_beams: int, width: int, vocab_size: int, max_new_tokens: int, early_stopping: bool | str,
-                 repetition_penalty: float) -> None:
-    """ValueError for what a search cannot mean."""
-    if num_beams < 1:
-        raise ValueError(f"num_beams={num_beams}: search with at least 1")
-    if width > vocab_size:
-        raise ValueError(f"num_beams={num_beams} looks at {width} candidates a step, but there are {vocab_size} tokens: use fewer")
-    if early_stopping not in (True, False, "never"):
-        raise ValueError(f"early_stopping={early_stopping!r}: it is True, False or 'never'")
-    _check_settings(max_new_tokens, {"repetition_penalty": repetition_penalty})
-
 # %% ../notebooks/05_sampling.ipynb #export-half-cache
 class _HalfCache(KVCache):
     """Keys as ever; values in float16 and turned round, (B, H, d, room), since a long row is what a product streams fastest."""
@@ -419,6 +419,26 @@ class _HalfCache(KVCache):
         if self._keys is None:
             return k[:, :, :0], v[:, :, :0].mT.half()
         return self._keys[:, :, :self.length], self._values[..., :self.length]
+
+# %% ../notebooks/05_sampling.ipynb #export-fast-block
+def _half(weight: Tensor) -> Tensor:
+    """A float16 copy; ValueError when that has room for less than the weight's largest number."""
+    half = weight.detach().half().contiguous()
+    if not half.isfinite().all():
+        raise ValueError(f"a weight reaches {weight.abs().max().item():.3g}: float16 ends at 65,504, use the float32 model")
+    return half
+
+
+def _fast_block(x: Tensor, block: Block, weights: list[Tensor], store: _HalfCache) -> Tensor:
+    """One token (1, C) through a block: matrices and values in float16, all else in float32."""
+    attn, attn_bias, proj, proj_bias, up, up_bias, down, down_bias = weights
+    q, k, v = F.linear(block.ln_1(x).half(), attn, attn_bias).float().view(3, 1, block.attn.n_head, 1, -1)     # (1, H, 1, d) each
+    keys, values = store.append(k, v)                                  # (1, H, S, d), (1, H, d, S)
+    shares = torch.bmm(q[0] * q.shape[-1] ** -0.5, keys[0].mT).softmax(-1)                   # (H, 1, S)
+    mixed = torch.bmm(shares.half(), values[0].mT)                     # (H, 1, d)
+    x = x + F.linear(mixed.view(1, -1), proj, proj_bias)
+    wide = F.linear(block.ln_2(x).half(), up, up_bias).float()         # (1, 4C)
+    return x + F.linear(F.gelu(wide, approximate="tanh").half(), down, down_bias)
 
 # %% ../notebooks/05_sampling.ipynb #export-fast
 class FastDecoder:
@@ -454,23 +474,3 @@ class FastDecoder:
         x = self.model.ln_f(x)
         logits = F.linear(x.half(), self.head).float() + x @ self.centre
         return GPT2Output(logits[None])                                # (1, 1, V)
-
-# %% ../notebooks/05_sampling.ipynb #export-fast-block
-def _half(weight: Tensor) -> Tensor:
-    """A float16 copy; ValueError when that has room for less than the weight's largest number."""
-    half = weight.detach().half().contiguous()
-    if not half.isfinite().all():
-        raise ValueError(f"a weight reaches {weight.abs().max().item():.3g}: float16 ends at 65,504, use the float32 model")
-    return half
-
-
-def _fast_block(x: Tensor, block: Block, weights: list[Tensor], store: _HalfCache) -> Tensor:
-    """One token (1, C) through a block: matrices and values in float16, all else in float32."""
-    attn, attn_bias, proj, proj_bias, up, up_bias, down, down_bias = weights
-    q, k, v = F.linear(block.ln_1(x).half(), attn, attn_bias).float().view(3, 1, block.attn.n_head, 1, -1)     # (1, H, 1, d) each
-    keys, values = store.append(k, v)                                  # (1, H, S, d), (1, H, d, S)
-    shares = torch.bmm(q[0] * q.shape[-1] ** -0.5, keys[0].mT).softmax(-1)                   # (H, 1, S)
-    mixed = torch.bmm(shares.half(), values[0].mT)                     # (H, 1, d)
-    x = x + F.linear(mixed.view(1, -1), proj, proj_bias)
-    wide = F.linear(block.ln_2(x).half(), up, up_bias).float()         # (1, 4C)
-    return x + F.linear(F.gelu(wide, approximate="tanh").half(), down, down_bias)
