@@ -13,6 +13,7 @@ _HOME = {
     "AttentionViewer": "attention_viewer",
     "HeadFinder": "head_finder",
     "bertviz_head_view": "bertviz_view",
+    "bertviz_model_view": "bertviz_view",
     "ShapeCalculator": "shape_calculator",
     "LogitLens": "logit_lens",
     "WeightBrowser": "weight_browser",

@@ -50,7 +50,7 @@ class TypeAndContinue(WritingWidget):
         runs, plain = [], {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0, "seed": 0}
         for other in (own, *({**plain, **e} for e in examples)):
             if unknown := other.keys() - set(SETTINGS):
-                raise ValueError(f"an example sets {sorted(unknown)[0]!r}: the settings are {', '.join(SETTINGS)}")
+                raise ValueError(f"an example sets {min(unknown)!r}: the settings are {', '.join(SETTINGS)}")
             next_token_probs(torch.zeros(2), *_meant(other), prev_ids=torch.tensor([0]))      # refuses what means nothing
             if all(other != run["settings"] for run in runs):
                 runs.append({"settings": other, **self._whole(other)})
@@ -72,7 +72,7 @@ class TypeAndContinue(WritingWidget):
         """Token ids as `stream` yields them, without the end-of-text token."""
         end = self._lab.tokenizer.eot_token
         temperature, top_k, top_p, penalty = _meant(settings)
-        generator = torch.Generator(device=self._lab.device).manual_seed(settings["seed"])
+        generator = torch.Generator().manual_seed(settings["seed"])
         ids = stream(self._lab.model, self._lab.encode(check_text(self.prompt, "the prompt")), max_new_tokens=self.max_new_tokens,
                      do_sample=temperature > 0, temperature=temperature or 1.0, top_k=top_k, top_p=top_p,
                      repetition_penalty=penalty, eos_token_id=end, generator=generator)

@@ -26,7 +26,7 @@ export default {
     const numbers = h("div", { class: "g2-scroll", tabindex: 0, role: "region", "aria-label": "Some of its numbers" });
     put(ui.body, h("div", { class: "g2-columns" },
       h("div", { class: "g2-browse" }, field("Show names that contain", filter), listField),
-      h("div", { class: "g2-sight" }, title, facts, Object.keys(files).length ? h("div", {}, strip, stripText) : null,
+      h("div", { class: "g2-sight" }, title, facts, all.some((t) => t.end > t.begin) ? h("div", {}, strip, stripText) : null,
         h("div", { class: "g2-columns", style: { marginTop: "0.6rem" } }, h("div", {}, mapText, map, key.node), h("div", {}, h("div", { class: "g2-label" }, "How the numbers are spread, and a bell of the same width"), histogram)), numbers)));
 
     function fill() {
@@ -47,7 +47,7 @@ export default {
 
     function drawStrip(own) {
       const size = files[own.file];
-      if (!size) return;
+      if (!size || own.end <= own.begin) return;
       const width = Math.max(200, strip.parentNode.clientWidth), c = fitCanvas(strip, width, 18), colours = inkColours(ui.root), x = (n) => (n / size) * width;
       const mine = all.filter((t) => t.file === own.file);
       c.fillStyle = colours.second;                        // the header: everything before the first tensor

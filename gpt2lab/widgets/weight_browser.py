@@ -1,7 +1,6 @@
 """What lies in a checkpoint: every tensor's name, shape, place in the file, spread, picture and numbers."""
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import traitlets
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from gpt2lab.weights import MINI, from_pretrained
+from gpt2lab.weights import MINI, find_weights, read_safetensors_header
 from gpt2lab.widgets._base import LessonWidget, escape
 
 SIDE = 64                  # cells of a matrix's picture along each axis
@@ -26,9 +24,8 @@ AT_ONCE = 40_000_000       # parameters that are looked at when a page is writte
 class WeightBrowser(LessonWidget):
     """Choose a tensor, see its numbers.
 
-    model_or_path: a model (names and shapes as in memory), or "mini", a directory or a safetensors file (names, shapes
-    and bytes as they are stored, so Conv1D matrices stand as (in, out)). A directory without safetensors files is
-    loaded first and shown as in memory. Nothing is unpickled here.
+    model_or_path: a model (names and shapes as in memory), or "mini" or anything that `gpt2lab.weights.find_weights` opens
+    (names and shapes as they are stored, so Conv1D matrices stand as (in, out); for safetensors also the place in the file).
     """
 
     scripts = ("weight_browser.js",)
@@ -60,7 +57,7 @@ class WeightBrowser(LessonWidget):
         try:
             self.card = self._look(self.selected, self.corner)
             self.message = ""
-        except (ValueError, SafetensorError, OSError) as error:
+        except (ValueError, OSError) as error:
             self.message = str(error)
 
     def _look(self, name: str, corner: list[int] | tuple[int, int] = (0, 0)) -> dict[str, Any]:
@@ -125,22 +122,15 @@ def _open(model_or_path: Any) -> tuple[str, dict[str, int], list[dict[str, Any]]
     if isinstance(model_or_path, nn.Module):
         return _in_memory(type(model_or_path).__name__ + " in memory", model_or_path)
     path = MINI if model_or_path == "mini" else Path(model_or_path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: give a model, a directory or a .safetensors file")
-    paths = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
-    if not paths:
-        return _in_memory(f"{path.name}, loaded", from_pretrained(path))
-    rows, home = [], {}
-    for file in paths:
-        for name, (dtype, shape, begin, end) in sorted(header_of(file).items(), key=lambda item: item[1][2]):
-            rows.append({"name": name, "file": file.name, "dtype": dtype, "shape": list(shape), "begin": begin, "end": end})
-            home[name] = file
-
-    def read(name: str) -> Tensor:
-        with safe_open(home[name], framework="pt") as opened:
-            return opened.get_tensor(name)
-
-    return "mini" if model_or_path == "mini" else path.name, {p.name: p.stat().st_size for p in paths}, rows, read
+    stored = find_weights(path)
+    files = {one.path: one.path.stat().st_size for one in stored.values() if one.path.is_file()}
+    places = {name: entry for file in files if file.suffix == ".safetensors" for name, entry in read_safetensors_header(file).items()}
+    rows = [{"name": name, "file": one.path.name, "dtype": str(one.dtype).removeprefix("torch."), "shape": list(one.shape),
+             "begin": places[name].start if name in places else 0, "end": places[name].stop if name in places else 0}
+            for name, one in stored.items()]
+    rows.sort(key=lambda row: (row["file"], row["begin"]))
+    return ("mini" if model_or_path == "mini" else path.name, {file.name: size for file, size in files.items()}, rows,
+            lambda name: stored[name].whole())
 
 
 def _in_memory(source: str, model: nn.Module) -> tuple[str, dict[str, int], list[dict[str, Any]], Callable[[str], Tensor]]:
@@ -148,20 +138,6 @@ def _in_memory(source: str, model: nn.Module) -> tuple[str, dict[str, int], list
     rows = [{"name": name, "file": "", "dtype": str(t.dtype).removeprefix("torch."), "shape": list(t.shape), "begin": 0, "end": 0}
             for name, t in state.items()]
     return source, {}, rows, state.__getitem__
-
-
-def header_of(path: Path) -> dict[str, tuple[str, list[int], int, int]]:
-    """name -> dtype, shape, first byte, byte after the last, in a safetensors file. ValueError where it is none."""
-    with path.open("rb") as file:
-        length, size = int.from_bytes(file.read(8), "little"), path.stat().st_size
-        if not 2 <= length <= size - 8:
-            raise ValueError(f"{path} is no safetensors file: its header would be {length:,} bytes, the file has {size:,}")
-        try:
-            header = json.loads(file.read(length))
-            return {name: (t["dtype"], t["shape"], *(8 + length + at for at in t["data_offsets"]))
-                    for name, t in header.items() if name != "__metadata__"}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path} is no whole safetensors file: its header cannot be read ({error})") from error
 
 
 def _count(shape: list[int]) -> int:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-import struct
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from gpt2lab.weights import save_pretrained
-from gpt2lab.widgets import WeightBrowser
+from gpt2lab.widgets import WeightBrowser, bertviz_head_view, bertviz_model_view
 from gpt2lab.widgets.weight_browser import blocks, look_at
 
 
@@ -68,28 +68,26 @@ def test_odd_tensors(tensor, words):
     assert {name: card[name] for name in words} == words
 
 
-def test_shards_stand_side_by_side(tmp_path):
-    for i, name in enumerate(("a.weight", "b.weight")):
-        save_file({name: torch.full((2, 2), float(i))}, tmp_path / f"model-0000{i + 1}-of-00002.safetensors")
+def test_shards_stand_side_by_side_and_a_pickle_is_read_as_tensors(tmp_path):
+    names = {"a.weight": "model-00001-of-00002.safetensors", "b.weight": "model-00002-of-00002.safetensors"}
+    for i, (name, file) in enumerate(names.items()):
+        save_file({name: torch.full((2, 2), float(i))}, tmp_path / file)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
     browser = WeightBrowser(tmp_path, "b.weight")
-    assert len(browser.files) == 2 and browser.card["mean"] == 1.0
+    assert len(browser.files) == 2 and browser.card["mean"] == 1.0 and all(row["end"] > row["begin"] for row in browser.tensors)
+    torch.save({"c.weight": torch.eye(3)}, tmp_path / "old.bin")
+    browser = WeightBrowser(tmp_path / "old.bin")
+    assert browser.card["numbers"][1] == ["0", "1", "0"] and browser.tensors[0]["end"] == 0
 
 
 def test_what_is_no_checkpoint(tmp_path, tiny_lab):
-    with pytest.raises(FileNotFoundError, match="give a model"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         WeightBrowser(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="no tensor 'wte'"):
         WeightBrowser(tiny_lab.model, "wte")
-    bad = tmp_path / "bad.safetensors"
-    for content in (b"", b"PK\x03\x04 a zip, as torch.save writes it", struct.pack("<Q", 20) + b"{" * 20,
-                    struct.pack("<Q", 20) + b'{"a": {"dtype": "F"}}'):
-        bad.write_bytes(content)
-        with pytest.raises(ValueError, match="no (whole )?safetensors file"):
-            WeightBrowser(bad)
-    header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
-    bad.write_bytes(struct.pack("<Q", len(header)) + header + b"\0\0")                       # the tensor's bytes are cut off
-    with pytest.raises(ValueError, match="bad.safetensors"):
-        WeightBrowser(bad)
+    (tmp_path / "bad.safetensors").write_bytes(b"PK\x03\x04 a zip, as torch.save writes it")
+    with pytest.raises(ValueError, match="bad.safetensors is no whole safetensors file"):
+        WeightBrowser(tmp_path / "bad.safetensors")
 
 
 def test_a_large_model_leaves_cards_to_the_kernel(tiny_lab, monkeypatch, open_page):
@@ -115,5 +113,41 @@ def test_choosing_and_filtering_in_the_page(checkpoint, open_page):
     page.get_by_label("Show names that contain").fill("ln_f")
     assert names.locator("option").count() == 2
     names.select_option("transformer.ln_f.weight")
-    assert page.locator(".g2-fact b").all_inner_texts()[:4] == ["32", "32", "F32", "1.00"]
+    assert page.locator(".g2-fact b").all_inner_texts()[:4] == ["32", "32", "float32", "1.00"]
     assert "mean 1.00" in page.locator(".g2-spoken").inner_text() and page.locator(".g2-numbers td").first.inner_text() == "1"
+
+
+# ---- bertviz's model view
+
+def test_model_view_is_offline_and_keeps_its_limits(open_page):
+    weights = [torch.rand(2, 3, 3).tril()] * 2
+    page = bertviz_model_view(["</script>", " b", "c"], weights).data
+    assert not re.search(r"https?://(?!www\.w3\.org|github\.com/tensorflow)", page) and page.count("</script>") == 1 and "script src" not in page
+    with pytest.raises(ValueError, match="AttentionViewer"):
+        bertviz_model_view(["a"] * 300, [torch.rand(2, 300, 300)])
+    with pytest.raises(ValueError, match="no tokens"):
+        bertviz_model_view([], [])
+    ids = open_page(bertviz_model_view(["a", "b"], [torch.ones(2, 2, 2).tril()]), bertviz_model_view(["a", "b"], [torch.ones(2, 2, 2).tril()]),
+                    bertviz_head_view(["a", "b"], [torch.ones(2, 2, 2).tril()])).evaluate("[...document.querySelectorAll('[id]')].map((n) => n.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_model_view_opens_a_head_by_mouse_and_keyboard(open_page):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed").Axe()
+    weights = torch.tensor([[[1.0, 0, 0], [0.2, 0.8, 0], [0.1, 0.2, 0.7]], [[1.0, 0, 0], [1, 0, 0], [1, 0, 0]]])
+    page = open_page(bertviz_model_view(["<b>", " cat", "sat"], [weights, weights.flip(0), weights], layers=[0, 2]))
+    lines, heads = page.locator(".g2-bertviz line"), page.get_by_role("button")
+    assert lines.count() == 2 * 2 * 6 and heads.count() == 4                  # 6 pairs of 3 tokens that are not the future
+    assert lines.evaluate_all("all => all.slice(0, 6).map((n) => Number(n.getAttribute('stroke-opacity')))") == pytest.approx([1, 0.2, 0.8, 0.1, 0.2, 0.7], abs=1e-3)
+    page.get_by_role("button", name="layer 2, head 1").click()
+    assert page.locator(".g2-bertviz text.token").all_text_contents() == ["<b>", "\u00b7cat", "sat"] * 2
+    page.get_by_role("button", name="layer 2, head 1").press("Enter")
+    assert page.locator(".g2-bertviz .detail").count() == 0
+    page.get_by_role("button", name="layer 0, head 0").focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".g2-bertviz text.detail").inner_html() == "Layer 0, Head 0"
+    for theme in ("light", "dark"):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+        page.evaluate("document.body.style.background = getComputedStyle(document.querySelector('.g2-bertviz')).backgroundColor")
+        bad = [v for v in axe.run(page).response["violations"] if v["impact"] in ("serious", "critical")]
+        assert not bad, [(v["id"], v["nodes"][0]["html"][:200]) for v in bad]
