@@ -261,7 +261,7 @@ def _read_state(stored: dict[str, Stored], wanted: Mapping[str, Tensor], where: 
             _check_head(tensor, plan["wte.weight"][0])
     stored.clear()
     device, state = torch.device(device), {}
-    for name in list(plan):
+    for name in sorted(plan, key=lambda name: math.prod(plan[name][0].shape)):     # the largest last, when the rest is let go
         state[name] = _fill(*plan.pop(name), device, dtype)
     return state
 
@@ -414,6 +414,8 @@ def _checked_config(path: Path, described: dict[str, object]) -> GPT2Config:
     for name in SHAPE:
         if type(described.get(name)) is not int or not 0 < described[name] < 1 << 31:
             raise ValueError(f"{path} has {name}={described.get(name)!r}, where a whole number above 0 belongs: fetch or save it again")
+    if described["n_embd"] % described["n_head"]:
+        raise ValueError(f"{path} has n_embd={described['n_embd']}, no multiple of n_head={described['n_head']}: fetch or save it again")
     if described.get("n_inner") not in (None, 4 * described["n_embd"]):
         raise ValueError(f"{path} has n_inner={described['n_inner']!r}, a GPT-2's MLP is 4 * n_embd wide: is it another model?")
     settings = {f.name: described[f.name] for f in fields(GPT2Config) if f.name in described}
