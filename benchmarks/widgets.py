@@ -72,7 +72,7 @@ def main() -> None:
         rows.append((f"{name}, new text of about 15 tokens", middle_ms(new_text)))
     bars, tree, browser = ProbabilityBars.of(lab), BeamTree.of(lab), WeightBrowser()
     rows.append(("ProbabilityBars, new prompt", middle_ms(lambda i: setattr(bars, "prompt", TEXTS[i % len(TEXTS)]))))
-    rows.append(("BeamTree, new prompt, 4 beams, 8 steps", middle_ms(lambda i: setattr(tree, "prompt", TEXTS[i % len(TEXTS)]))))
+    rows.append(("BeamTree, new number of beams, 8 steps", middle_ms(lambda i: setattr(tree, "num_beams", 3 + i % 3))))
     large = [row["name"] for row in sorted(browser.tensors, key=lambda row: -row["end"] + row["begin"])[:3]]
     rows.append(("WeightBrowser, another of the largest tensors", middle_ms(lambda i: setattr(browser, "selected", large[i % 3]))))
     finder = HeadFinder(lab)

@@ -38,8 +38,11 @@ export default {
       const way = winner();
       winners = new Set(way.map(([s, i]) => keyOf(s, i)));
       build();
-      const best = tree.hypotheses[0];
-      ui.say(`The winner is ${quoted(best.text)} with ${two(best.log_prob)}` + (tree.num_beams === 1 ? "." : best.text === tree.greedy.text ? ": greedy search finds the same." : `; greedy search finds ${quoted(tree.greedy.text)} with ${two(tree.greedy.log_prob)}.`));
+      tellWinner();
+    }
+    function tellWinner() {
+      const best = tree.hypotheses[0], greedy = model.get("greedy");
+      ui.say(`The winner is ${quoted(best.text)} with ${two(best.log_prob)}` + (tree.num_beams === 1 || !greedy.texts ? "." : best.text === greedy.text ? ": greedy search finds the same." : `; greedy search finds ${quoted(greedy.text)} with ${two(greedy.log_prob)}.`));
       ui.warn(model.get("message"));
     }
     function build() {
@@ -106,10 +109,10 @@ export default {
     function table() {
       const line = (name, one) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { dir: "auto" }, visible(one.text)), h("td", { class: "g2-num" }, one.texts.length), h("td", { class: "g2-num" }, two(one.log_prob)), h("td", { class: "g2-num" }, one.score.toFixed(3).replace("-", "\u2212")));
       refill(result, h("table", { class: "g2-table g2-found" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "place"), h("th", { scope: "col" }, "continuation"), ["tokens", "log-prob.", "score"].map((t) => h("th", { scope: "col", class: "g2-num" }, t)))),
-        h("tbody", {}, tree.hypotheses.map((one, i) => line(String(i + 1), one)), tree.num_beams > 1 ? line("greedy", tree.greedy) : null)),
+        h("tbody", {}, tree.hypotheses.map((one, i) => line(String(i + 1), one)), tree.num_beams > 1 && model.get("greedy").texts ? line("greedy", model.get("greedy")) : null)),
         h("p", { class: "g2-label" }, `Score: log-probability / tokens ^ ${model.get("length_penalty")}, the length penalty. The highest wins.`));
     }
-    cleanups.push(listen(model, ["tree"], () => { tree = model.get("tree"); load(); }), listen(model, ["message"], () => ui.warn(model.get("message"))));
+    cleanups.push(listen(model, ["tree"], () => { tree = model.get("tree"); load(); }), listen(model, ["greedy"], () => { table(); if (!chosen) tellWinner(); }), listen(model, ["message"], () => ui.warn(model.get("message"))));
     load();
     return () => cleanups.forEach((f) => f());
   },

@@ -25,7 +25,8 @@ class BeamTree(LessonWidget):
     num_beams = traitlets.Int(4).tag(sync=True)
     max_new_tokens = traitlets.Int(8).tag(sync=True)
     length_penalty = traitlets.Float(1.0).tag(sync=True)
-    tree = traitlets.Dict(help="num_beams, steps of candidates, hypotheses, greedy").tag(sync=True)
+    tree = traitlets.Dict(help="num_beams, steps of candidates, hypotheses").tag(sync=True)
+    greedy = traitlets.Dict(help="what a search with one beam finds").tag(sync=True)
     most = traitlets.Int(MOST).tag(sync=True)
     model_name = traitlets.Unicode().tag(sync=True)
 
@@ -37,7 +38,7 @@ class BeamTree(LessonWidget):
         super().__init__(prompt=check_text(prompt, "prompt"), num_beams=num_beams, max_new_tokens=max_new_tokens,
                          length_penalty=float(length_penalty), model_name=lab.model_name)
         self._lab = lab
-        self.tree = self._search(num_beams)
+        self.tree, self.greedy = self._search(num_beams), self._search(1)["hypotheses"][0]
         self.observe(self._changed, ["prompt", "num_beams", "max_new_tokens", "length_penalty"])
 
     @classmethod
@@ -46,10 +47,14 @@ class BeamTree(LessonWidget):
         """The tree of a beam search that continues the prompt."""
         return cls(lab, prompt, num_beams, max_new_tokens, length_penalty)
 
-    def _changed(self, _change: Any) -> None:
+    def _changed(self, change: Any) -> None:
         try:
-            self.tree = self._search(max(1, min(MOST, self.num_beams)))
-            self.message = ""
+            again = change.name != "num_beams"             # else greedy search would find what it found before
+            if again:
+                self.greedy = {}
+            self.tree, self.message = self._search(max(1, min(MOST, self.num_beams))), ""
+            if again:                                      # a second search, while the page draws the tree
+                self.greedy = self._search(1)["hypotheses"][0]
         except (ValueError, RuntimeError) as error:
             self.message = str(error)
 
@@ -62,11 +67,9 @@ class BeamTree(LessonWidget):
             raise ValueError(f"prompt and new tokens are {length:,} together, the model has {lab.model.config.n_positions:,} "
                              "positions: shorten the prompt")
         out = beam_search(lab.model, prompt, num_beams, **options)
-        greedy = out if num_beams == 1 else beam_search(lab.model, prompt, 1, **options)
         steps = [[{"parent": c.parent, "text": token_texts(lab.tokenizer, [c.token])[0], "score": round(float(c.score), 4),
                    "child": -1 if c.child is None else c.child, "finished": bool(c.finished)} for c in step] for step in out.trace[0]]
-        return {"num_beams": num_beams, "steps": steps, "hypotheses": [self._told(one) for one in out.hypotheses[0]],
-                "greedy": self._told(greedy.hypotheses[0][0])}
+        return {"num_beams": num_beams, "steps": steps, "hypotheses": [self._told(one) for one in out.hypotheses[0]]}
 
     def _told(self, hypothesis: Any) -> dict[str, Any]:
         ids = [int(i) for i in hypothesis.ids]
@@ -78,7 +81,7 @@ class BeamTree(LessonWidget):
         return {**super().page_state(), "trees": [self.tree, *trees]}
 
     def describe(self) -> str:
-        best, greedy = self.tree["hypotheses"][0], self.tree["greedy"]
+        best, greedy = self.tree["hypotheses"][0], self.greedy
         return (f"Beam search with {self.tree['num_beams']} beams continues {self.prompt!r} with {best['text']!r} (log-probability "
                 f"{best['log_prob']:.2f}); greedy search with {greedy['text']!r} ({greedy['log_prob']:.2f}).")
 

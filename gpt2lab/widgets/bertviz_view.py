@@ -78,6 +78,7 @@ def _without_network(page: str, text: str, help_: str, trim: Callable[[Any], Any
         script = script.replace(f'#{name}`', f'#{key}-{name}`').replace(f'"#{name}"', f'"#{key}-{name}"').replace(f'"id", "{name}"', f'"id", "{key}-{name}"')
     script = script.replace('isLeft ? "left" : "right")', f'isLeft ? "{key}-left" : "{key}-right")')
     script = script.replace('svg.select("#" + id)', f'svg.select("#{key}-" + id)')
+    script = script.replace("DIV_WIDTH = 970", "DIV_WIDTH = 940")           # what our frame leaves
     script = script.replace("'attn_background_' + layerIndex + \"_\" + headIndex",
                             f"'{key}-background-' + config.layers[layerIndex] + '_' + config.heads[headIndex]")
     for colour, ours in (("'black'", "currentColor"), ("'white'", "var(--g2-bertviz-card)"), ("'#F5F5F5'", "var(--g2-bertviz-well)")):

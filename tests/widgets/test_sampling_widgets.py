@@ -182,7 +182,8 @@ def test_sweep_in_the_page(tiny_lab, open_page):
 
 @pytest.mark.parametrize("options", [{"num_beams": 1}, {"num_beams": 3}, {"num_beams": 8, "length_penalty": -1.0}])
 def test_beam_tree_is_the_search(options, tiny_lab):
-    tree = BeamTree.of(tiny_lab, PROMPT, max_new_tokens=5, **options).tree
+    widget = BeamTree.of(tiny_lab, PROMPT, max_new_tokens=5, **options)
+    tree = widget.tree
     out = beam_search(tiny_lab.model, tiny_lab.encode(PROMPT), max_new_tokens=5, eos_token_id=tiny_lab.tokenizer.eot_token, **options)
     best = out.hypotheses[0][0]
     assert tree["hypotheses"][0]["texts"] == token_texts(tiny_lab.tokenizer, best.ids)
@@ -193,15 +194,17 @@ def test_beam_tree_is_the_search(options, tiny_lab):
         assert all(c["score"] <= running[c["parent"]] for c in step)
         running = {c["child"]: c["score"] for c in step if c["child"] >= 0}
     greedy = generate(tiny_lab.model, tiny_lab.encode(PROMPT), max_new_tokens=5, eos_token_id=tiny_lab.tokenizer.eot_token)
-    assert tree["greedy"]["texts"] == token_texts(tiny_lab.tokenizer, greedy[0, tiny_lab.encode(PROMPT).shape[1]:].tolist())
+    assert widget.greedy["texts"] == token_texts(tiny_lab.tokenizer, greedy[0, tiny_lab.encode(PROMPT).shape[1]:].tolist())
 
 
 def test_beam_tree_follows_its_settings(tiny_lab):
     tree = BeamTree.of(tiny_lab, PROMPT, num_beams=2, max_new_tokens=3)
+    greedy = tree.greedy
     tree.num_beams = 5
+    assert tree.greedy is greedy
     assert len(tree.tree["hypotheses"]) == 5
     tree.max_new_tokens, tree.prompt = 6, "the theory"
-    assert len(tree.tree["steps"]) == 6
+    assert len(tree.tree["steps"]) == len(tree.greedy["texts"]) == 6
     state = tree.page_state()
     assert [t["num_beams"] for t in state["trees"]] == [5, 1, 2]
     for options, words in (({"num_beams": 9}, "1 to 8"), ({"max_new_tokens": 0}, "1 to 24 steps")):
