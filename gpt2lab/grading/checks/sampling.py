@@ -15,7 +15,7 @@ from ..modules import NOTHING_RETURNED, normal
 
 KEYS = "gpt2lab.grading.keys.sampling:"
 # sections of the chapter
-TEMPERATURE, TOP_P, PENALTY, ORDER, BEAM, PADDING, CACHE = "", "", "", "", "", "", ""
+TEMPERATURE, TOP_P, PENALTY, ORDER, BEAM, PADDING, CACHE = "5.2", "5.3", "5.4", "5.5", "5.10", "5.7", "5.6"
 
 
 def _wrong(name: str, says: str, section: str, variant: str) -> Diagnosis:
@@ -412,16 +412,16 @@ CACHE_STEP = Check(
                "cache_along_batch"),
         _wrong("cache grows along the channels", "keys are (B, H, T, d): time is dim=-2, the axis along which the cache grows", CACHE,
                "cache_along_channels"),
-        _wrong("beams not reordered", "row i now continues beam beams[i]: it needs that beam's keys and values, past[beams]", CACHE,
+        _wrong("beams not reordered", "row i now continues beam beams[i]: it needs that beam's keys and values, past[beams]", BEAM,
                "cache_not_reordered"),
-        _wrong("values not reordered", "values follow their keys: reorder both", CACHE, "cache_keys_reordered_only"),
-        _wrong("new keys reordered too", "the new token is row i's own already: first reorder the old, then append", CACHE,
+        _wrong("values not reordered", "values follow their keys: reorder both", BEAM, "cache_keys_reordered_only"),
+        _wrong("new keys reordered too", "the new token is row i's own already: first reorder the old, then append", BEAM,
                "cache_reordered_late"),
-        _wrong("reordered the other way round", "row i takes from row beams[i], it does not go there: past[beams]", CACHE,
+        _wrong("reordered the other way round", "row i takes from row beams[i], it does not go there: past[beams]", BEAM,
                "cache_reordered_backwards"),
         _wrong("reordered in place, row by row", "row 1 then copies what row 0 has just become: index all rows at once, past[beams]",
-               CACHE, "cache_reordered_in_place"),
-        _wrong("heads reordered", "beams are rows of the batch, the first axis", CACHE, "cache_heads_reordered"),
+               BEAM, "cache_reordered_in_place"),
+        _wrong("heads reordered", "beams are rows of the batch, the first axis", BEAM, "cache_heads_reordered"),
         _wrong("new keys before the old", "time runs to the right: torch.cat([old, new])", CACHE, "cache_new_first"),
         _wrong("cache not grown", "return the old keys and values with the new ones behind them", CACHE, "cache_not_grown"),
         _wrong("the new token is forgotten", "append the new keys and values to the reordered old ones", CACHE, "cache_not_appended"),

@@ -160,7 +160,7 @@ MAP_NAME = Check(
                "unknown_dropped"),
         Diagnosis("unknown names are an error here", "hand them on: check_state finds them and names them all at once", NAMES,
                   when=lambda inputs, expected, got: "score.weight" in inputs["names"] and not got.ok),
-        Diagnosis("nothing returned", "your function ends without `return`, so its answer is None", when=_all_none),
+        Diagnosis("nothing returned", "your function ends without `return`, so its answer is None", NAMES, when=_all_none),
     ),
 )  # fmt: skip
 
@@ -214,7 +214,7 @@ CONVERT = Check(
         _wrong("only attention's two transposed", "the MLP's c_fc and c_proj are Conv1D too", TRANSPOSE, "attention_only"),
         _wrong("only the MLP's two transposed", "attention's c_attn and c_proj are Conv1D too", TRANSPOSE, "mlp_only"),
         _wrong("rotated", "a transpose mirrors along the diagonal: .T", TRANSPOSE, "mirrored"),
-        Diagnosis("nothing returned", "your function ends without `return`, so its answer is None",
+        Diagnosis("nothing returned", "your function ends without `return`, so its answer is None", TRANSPOSE,
                   when=lambda inputs, expected, got: got.ok and None in got.value.values()),
     ),
 )  # fmt: skip
