@@ -5,6 +5,7 @@ import pytest
 import torch
 from sampling_twins import left_padded, texts, twins
 
+from gpt2lab import sampling
 from gpt2lab.attention import KVCache
 from gpt2lab.sampling import FastDecoder, _HalfCache, generate, next_token_probs, stream
 
@@ -27,11 +28,22 @@ def test_nearly_the_same_probabilities(seed):
     assert fast.dtype == torch.float32 and 0 < (exact - fast).abs().max() < 5e-3
 
 
-def test_the_same_greedy_text_past_the_context():
-    ids = texts(1, 6)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
+def test_the_same_greedy_text_past_the_context(dtype):
+    ids, fast = texts(1, 6), FastDecoder(MODEL, dtype)
     expected = generate(MODEL, ids, max_new_tokens=100)
-    assert torch.equal(generate(FAST, ids, max_new_tokens=100), expected)
-    assert list(stream(FAST, ids, max_new_tokens=100)) == expected[0, 6:].tolist()
+    assert torch.equal(generate(fast, ids, max_new_tokens=100), expected)
+    assert list(stream(fast, ids, max_new_tokens=100)) == expected[0, 6:].tolist()
+
+
+@pytest.mark.parametrize("layout", [0, 1])
+def test_in_float32_the_same_numbers_in_either_layout(layout, monkeypatch):
+    """Whichever the measurement takes: rows or columns."""
+    passes = []
+    monkeypatch.setattr(sampling, "_fastest_pass", lambda way, x: passes.append(way) or (len(passes) % 2 == 1) == bool(layout))
+    fast, ids = FastDecoder(MODEL, torch.float32), texts(1, 40)
+    assert len(passes) == 10 and (fast.head.func is torch.nn.functional.linear) == (layout == 0)
+    torch.testing.assert_close(one_by_one(fast, ids), one_by_one(MODEL, ids), rtol=1e-4, atol=1e-4)
 
 
 def test_a_constant_in_all_logits_costs_no_precision():
@@ -69,12 +81,14 @@ def test_its_cache_holds_what_a_cache_holds(chunks):
         torch.testing.assert_close(values, expected[1], rtol=1e-3, atol=1e-3)
     ours.reorder(torch.tensor([1, 1, 0]))
     keys, values = ours.append(k[[1, 1, 0], :, :1], v[[1, 1, 0], :, :1])
-    assert torch.equal(keys[2, :, :-1], k[0]) and torch.equal(values[0, ..., -1], v[1, :, 0].half())
+    assert torch.equal(keys[2, :, :-1], k[0]) and torch.equal(values[0, :, -1], v[1, :, 0].half())
 
 
 def test_what_it_cannot_do_it_says():
     with pytest.raises(ValueError, match="bfloat16.*model.half"):
         FastDecoder(twins(1, 0.5, torch.bfloat16)[0])
+    with pytest.raises(ValueError, match="dtype=torch.bfloat16"):
+        FastDecoder(MODEL, torch.bfloat16)
     large, _ = twins(1, 0.5, torch.float32)
     with torch.no_grad():
         large.h[1].mlp.c_fc.weight[0, 0] = 1e5
