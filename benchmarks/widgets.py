@@ -11,7 +11,19 @@ import time
 from collections.abc import Callable
 
 import gpt2lab
-from gpt2lab.widgets import AttentionPlayground, AttentionViewer, CompletionBox, HeadFinder, LogitLens, TokenCutsAttention
+from gpt2lab.widgets import (
+    AttentionPlayground,
+    AttentionViewer,
+    BeamTree,
+    CompletionBox,
+    HeadFinder,
+    LogitLens,
+    ProbabilityBars,
+    TemperatureSweep,
+    TokenCutsAttention,
+    TypeAndContinue,
+    WeightBrowser,
+)
 
 BUDGET_MS = 100.0
 TEXTS = ["The first argument is the name of the file to open.", "A list holds values in order, and a dict maps keys to values.",
@@ -28,23 +40,28 @@ def middle_ms(change: Callable[[int], None], repeats: int = 15) -> float:
     return statistics.median(times[1:])
 
 
-def first_token_ms(lab) -> float:
+def first_answer_ms(widget, has_answered: Callable[[], bool]) -> float:
     """From a new prompt to the first token on the page; the others follow one by one."""
-    box, times = CompletionBox(lab, TEXTS[0], max_new_tokens=20), []
+    times = []
     for i in range(8):
-        box.tokens, box.n_prompt, box.prompt = [], 0, TEXTS[i % len(TEXTS)]
+        widget.prompt = TEXTS[i % len(TEXTS)]
+        widget.ids = widget.tokens = []
         start = time.perf_counter()
-        box.run += 1
-        while not (box.n_prompt and len(box.tokens) > box.n_prompt) and time.perf_counter() < start + 5:
+        widget.run += 1
+        while not has_answered() and time.perf_counter() < start + 5:
             time.sleep(0.0005)
         times.append(1e3 * (time.perf_counter() - start))
-        box.wait()
+        widget.wait()
     return statistics.median(times[1:])
 
 
 def main() -> None:
     lab = gpt2lab.open_lab()
-    rows = [("CompletionBox, first token of a new prompt", first_token_ms(lab))]
+    box, on = CompletionBox(lab, max_new_tokens=20), TypeAndContinue(lab, max_new_tokens=20, examples=())
+    sweep = TemperatureSweep.of(lab, max_new_tokens=20)
+    rows = [("CompletionBox, first token of a new prompt", first_answer_ms(box, lambda: len(box.tokens) > box.n_prompt > 0)),
+            ("TypeAndContinue, first token of a new prompt", first_answer_ms(on, lambda: len(on.tokens) > 0)),
+            ("TemperatureSweep, first tokens of 6 x 20 samples", first_answer_ms(sweep, lambda: len(sweep.ids) > 0))]
     for make in (AttentionPlayground, LogitLens, TokenCutsAttention, HeadFinder, AttentionViewer.of):
         widget = make(lab, TEXTS[0])
         name = type(widget).__name__
@@ -53,6 +70,11 @@ def main() -> None:
             widget.text = TEXTS[i % len(TEXTS)] if widget.text != TEXTS[i % len(TEXTS)] else TEXTS[(i + 1) % len(TEXTS)]
 
         rows.append((f"{name}, new text of about 15 tokens", middle_ms(new_text)))
+    bars, tree, browser = ProbabilityBars.of(lab), BeamTree.of(lab), WeightBrowser()
+    rows.append(("ProbabilityBars, new prompt", middle_ms(lambda i: setattr(bars, "prompt", TEXTS[i % len(TEXTS)]))))
+    rows.append(("BeamTree, new number of beams, 8 steps", middle_ms(lambda i: setattr(tree, "num_beams", 3 + i % 3))))
+    large = [row["name"] for row in sorted(browser.tensors, key=lambda row: -row["end"] + row["begin"])[:3]]
+    rows.append(("WeightBrowser, another of the largest tensors", middle_ms(lambda i: setattr(browser, "selected", large[i % 3]))))
     finder = HeadFinder(lab)
     rows.append(("HeadFinder, 25 other random tokens twice", middle_ms(lambda i: setattr(finder, "seed", i + 1))))
     viewer = AttentionViewer.of(lab, " ".join(TEXTS * 8))
@@ -63,7 +85,8 @@ def main() -> None:
     print(f"{'change':58}{'ms':>8}{'of 100 ms':>11}")
     for name, ms in rows:
         print(f"{name:58}{ms:8.1f}{ms / BUDGET_MS:11.2f}")
-    print("MergeSlider, BytesOfText, ShapeCalculator and the playground's dragging need no kernel.")
+    print("No kernel is needed by MergeSlider, BytesOfText, ShapeCalculator, CacheCells, by the sliders of ProbabilityBars "
+          "and by dragging in the playground.")
 
 
 if __name__ == "__main__":

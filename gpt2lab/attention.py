@@ -115,12 +115,14 @@ class KVCache:
         self.length = end
         return self._keys[:, :, :end], self._values[:, :, :end]
 
-    def _grow(self, k: Tensor, v: Tensor, capacity: int) -> None:
-        keys, values = (x.new_empty(*x.shape[:2], capacity, x.shape[-1]) for x in (k, v))
+    def reorder(self, rows: Tensor) -> None:
+        """Let row i of the batch go on from what row rows[i] holds; rows may repeat or be left out."""
         if self._keys is not None:
-            keys[:, :, :self.length] = self._keys[:, :, :self.length]
-            values[:, :, :self.length] = self._values[:, :, :self.length]
-        self._keys, self._values = keys, values
+            self._keys, self._values = self._keys[rows], self._values[rows]
+
+    def _grow(self, k: Tensor, v: Tensor, capacity: int) -> None:
+        old = (k[:, :, :0], v[:, :, :0]) if self._keys is None else (self._keys, self._values)
+        self._keys, self._values = (F.pad(x[:, :, :self.length], (0, 0, 0, capacity - self.length)) for x in old)
 
     def _check(self, k: Tensor, v: Tensor) -> None:
         if k.dim() != 4 or k.shape[:3] != v.shape[:3]:

@@ -74,8 +74,9 @@ def generate() -> None:
 def download(name: Annotated[Size, typer.Argument(help="Which GPT-2.")],
              mirror: Annotated[str | None, typer.Option(help="Another server with the hub's layout.")] = None) -> None:
     """Fetch the weights and tokenizer of the real GPT-2, once."""
-    from gpt2lab.download import DownloadError, download as fetch
+    from gpt2lab.download import DownloadError, cache_location, download as fetch
     try:
+        typer.echo(f"Models are kept in {cache_location()}; HF_HOME moves it.")
         typer.echo(f"{name.value} is in {fetch(name.value, mirror)}")
     except DownloadError as error:
         _fail(str(error))

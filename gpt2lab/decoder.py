@@ -197,11 +197,12 @@ class GPT2(nn.Module):
 
     def forward(self, input_ids: Tensor, *, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
                 cache: list[KVCache] | None = None, output_attentions: bool = False,
-                output_hidden_states: bool = False) -> GPT2Output:
+                output_hidden_states: bool = False, logits_to_keep: int = 0) -> GPT2Output:
         """Predict the next token at every position of input_ids, integers (B, T); with a cache, only the new tokens.
 
         attention_mask: (B, S), 1 = token, 0 = padding, S counting cached tokens too. position_ids: (B, T), by default
         counted from the first unpadded token. hidden_states: the embeddings and each block's output, the last after ln_f.
+        logits_to_keep: logits of the last so many positions only, 0 = of all: whoever writes needs the last one.
         Raises ValueError for ids of a wrong shape, dtype or range, for a mask that does not fit, and past n_positions.
         """
         past = _check_inputs(self.config, input_ids, attention_mask, position_ids, cache)
@@ -213,7 +214,7 @@ class GPT2(nn.Module):
             attentions.append(weights)                                 # None unless asked for
             states = [*states, x] if output_hidden_states else [x]
         x = self.ln_f(x)
-        logits = F.linear(x, self.wte.weight)                          # the head is the embedding (Press & Wolf 2017)
+        logits = F.linear(x[:, -logits_to_keep:], self.wte.weight)     # the head is the embedding (Press & Wolf 2017)
         return GPT2Output(logits, tuple(attentions) if output_attentions else None,
                           (*states[:-1], x) if output_hidden_states else None)
 

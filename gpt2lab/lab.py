@@ -1,4 +1,4 @@
-"""The lab: which device, which model, in one call at the top of every notebook. Stands on every floor up to `weights`."""
+"""The lab: which device, which model, in one call at the top of every notebook. Stands on every floor up to `sampling`."""
 from __future__ import annotations
 
 import os
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gpt2lab.decoder import GPT2
+from gpt2lab.sampling import stream
 from gpt2lab.tokenizer import Tokenizer
 from gpt2lab.weights import MINI, from_pretrained
 
@@ -40,32 +41,20 @@ class Lab:
         ids = self.tokenizer.encode(text, disallowed_special=())
         return torch.tensor([ids or [self.tokenizer.eot_token]], device=self.device)
 
-    @torch.inference_mode()
     def stream(self, prompt: str, max_new_tokens: int = 40, temperature: float = 0.0, top_k: int | None = None,
                seed: int = 0) -> Iterator[int]:
         """Continue the prompt and yield token ids as they come, up to the end-of-text token or the model's last position.
 
         temperature 0 takes the likeliest token; otherwise one is drawn, from the `top_k` likeliest if given.
         """
-        if temperature < 0:
-            raise ValueError(f"temperature={temperature}: it is 0 for the likeliest token, or positive")
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k={top_k}: draw from at least 1 token, or from all of them with None")
-        if max_new_tokens < 0:
-            raise ValueError(f"max_new_tokens={max_new_tokens}: it is 0 or more")
-        generator = torch.Generator().manual_seed(seed)
-        cache, new = self.model.new_cache(), self.encode(prompt)
-        room = self.model.config.n_positions - new.shape[1]
+        input_ids, stop = self.encode(prompt), self.tokenizer.eot_token
+        room = self.model.config.n_positions - input_ids.shape[1]
         if room < 0:
-            raise ValueError(f"the prompt has {new.shape[1]:,} tokens but the model has {self.model.config.n_positions:,} "
+            raise ValueError(f"the prompt has {input_ids.shape[1]:,} tokens but the model has {self.model.config.n_positions:,} "
                              "positions: shorten it")
-        for _ in range(min(max_new_tokens, room)):
-            logits = self.model(new, cache=cache).logits[0, -1].float().cpu()          # (V,)
-            token = _choose(logits, temperature, top_k, generator)
-            if token == self.tokenizer.eot_token:
-                return
-            yield token
-            new = torch.tensor([[token]], device=self.device)
+        tokens = stream(self.model, input_ids, max_new_tokens=min(max_new_tokens, room), do_sample=True, temperature=temperature,
+                        top_k=top_k, eos_token_id=stop, generator=torch.Generator().manual_seed(seed))
+        yield from (token for token in tokens if token != stop)
 
     def complete(self, prompt: str, max_new_tokens: int = 40, temperature: float = 0.0, top_k: int | None = None,
                  seed: int = 0) -> str:
@@ -107,14 +96,6 @@ def find_model(name: str) -> Path:
         return Path(name)
     from gpt2lab.download import cached_directory
     return cached_directory(name)
-
-
-def _choose(logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator) -> int:
-    if temperature == 0:
-        return int(logits.argmax())
-    if top_k is not None:
-        logits = logits.masked_fill(logits < logits.topk(min(top_k, len(logits))).values[-1], float("-inf"))
-    return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
 
 
 def best_device() -> str:

@@ -177,6 +177,16 @@ def test_cache_takes_values_of_another_width():
     assert values.shape == (1, 2, 3, 6)
 
 
+def test_rows_of_a_cache_can_change_places():
+    cache, (k, v) = KVCache(), torch.randn(2, 3, 2, 70, 4)
+    cache.reorder(torch.tensor([0]))                       # an empty cache has nothing to move
+    cache.update(k, v)
+    rows = torch.tensor([2, 2, 0, 1])
+    cache.reorder(rows)
+    keys, values = cache.update(k[rows, :, :1], v[rows, :, :1])
+    assert cache.length == 71 and torch.equal(keys[:, :, :70], k[rows]) and torch.equal(values[:, :, :70], v[rows])
+
+
 @pytest.mark.parametrize("k, v, message", [
     (torch.zeros(2, 3, 1, 4), torch.zeros(2, 3, 2, 4), r"\(2, 3, 1, 4\).*\(2, 3, 2, 4\)"),
     (torch.zeros(3, 1, 4), torch.zeros(3, 1, 4), r"\(3, 1, 4\)"),

@@ -50,6 +50,12 @@ def test_state_dict_has_gpt2s_names_and_shapes(model):
     assert {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()} == expected
 
 
+@pytest.mark.parametrize("keep, rows", [(0, 5), (1, 1), (3, 3), (9, 5)])
+def test_only_the_last_logits_are_computed_if_no_more_are_wanted(model, keep, rows):
+    ids = torch.tensor([[3, 1, 4, 1, 5], [2, 7, 1, 8, 2]])
+    torch.testing.assert_close(model(ids, logits_to_keep=keep).logits, model(ids).logits[:, 5 - rows:])
+
+
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="gpt3.*mini.*gpt2-xl"):
         GPT2Config.named("gpt3")

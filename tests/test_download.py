@@ -4,6 +4,7 @@ import http.server
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from gpt2lab.download import FILES, DownloadError, cached_directory, download
 from gpt2lab.tokenizer import train_bpe
 from gpt2lab.weights import from_pretrained, save_pretrained
 
+REAL_TIMEOUT = module.TIMEOUT
 COMMIT = "607a30d783dfa663caf39e06633721c8d4cfcd7e"
 
 
@@ -23,7 +25,7 @@ class Hub(http.server.ThreadingHTTPServer):
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
-        self.files, self.sick, self.asked, self.released = files, {}, [], threading.Event()
+        self.files, self.sick, self.asked, self.ranges, self.released = files, {}, [], [], threading.Event()
         self.address = f"http://127.0.0.1:{self.server_address[1]}"
 
     def etag(self, name: str) -> str:
@@ -50,6 +52,22 @@ class Answer(http.server.BaseHTTPRequestHandler):
             hub.released.wait(20)
             self.close_connection = True
             return
+        if illness == "drips":             # always one more byte before the time-out between two bytes
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not hub.released.wait(0.3):
+                try:
+                    self.wfile.write(b"x")
+                    self.wfile.flush()
+                except OSError:
+                    break
+            self.close_connection = True
+            return
+        if illness == "circle":
+            self._head(302, {"Location": self.path, "Content-Length": "0"})
+            return
+        if illness == "leads nowhere":
+            self._head(302, {"ETag": '"x"', "X-Repo-Commit": COMMIT, "Location": "http://127.0.0.1:9/gone", "Content-Length": "0"})
+            return
         if illness == "not HTTP":
             self.wfile.write(b"220 this is a mail server\r\n")
             self.close_connection = True
@@ -63,6 +81,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
             self._head(302, {**named, "X-Linked-ETag": f'"{hub.etag(name)}"', "X-Linked-Size": str(len(data)),
                              "Location": f"{hub.address}/elsewhere/{name}", "Content-Length": "0"})
             return
+        if body and "Range" in self.headers:
+            hub.ranges.append(self.headers["Range"])
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0]) if body else 0
         self._head(206 if start else 200, {**named, "Content-Length": str(len(data) - start),
                                            **({"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {})})
@@ -173,14 +193,26 @@ def test_a_refusal_is_given_with_its_number_and_the_file(hub, status):
         download("gpt2", hub.address)
 
 
-@pytest.mark.parametrize("illness", ["silent", "not HTTP"])
+@pytest.mark.parametrize("illness", ["silent", "not HTTP", "drips", "circle"])
 def test_a_server_that_does_not_answer_is_told_at_once(hub, illness):
     hub.sick["HEAD", "config.json"] = illness
     start = time.monotonic()
     with pytest.raises(DownloadError, match=r"no answer from http://127\.0\.0\.1.*mini needs no download"):
         download("gpt2", hub.address)
     assert time.monotonic() - start < 15, "it hung: the time-out of one second was not used"
-    assert len(hub.asked) == 1, "one question, no retries"
+    assert illness == "circle" or len(hub.asked) == 1, "one question, no retries"
+
+
+def test_ten_seconds_are_enough_to_say_that_there_is_no_network():
+    assert REAL_TIMEOUT < 10
+
+
+def test_a_redirect_that_leads_nowhere_is_told_with_the_file(hub):
+    hub.sick["GET", "model.safetensors"] = "leads nowhere"
+    with pytest.raises(DownloadError, match="gpt2/model.safetensors did not arrive whole"):
+        download("gpt2", hub.address)
+    with pytest.raises(FileNotFoundError, match="model.safetensors is missing"):
+        cached_directory("gpt2")
 
 
 def test_a_machine_that_is_not_there_is_told_at_once(hub):
@@ -224,6 +256,62 @@ def test_a_full_disk_is_told_with_the_systems_words(hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_hub_download", full)
     with pytest.raises(DownloadError, match="No space left on device.*check network and disk"):
         download("gpt2", hub.address)
+
+
+def free_space(monkeypatch, free: float) -> None:
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+
+
+def test_a_disk_without_room_is_told_before_anything_is_fetched(hub, files, monkeypatch, tmp_path):
+    free_space(monkeypatch, module.SPARE + len(files["model.safetensors"]) - 1)
+    with pytest.raises(DownloadError, match=r"gpt2/model.safetensors needs 100 MB in .*cache, and 100 MB are free: .*HF_HOME"):
+        download("gpt2", hub.address)
+    assert ("GET", "/elsewhere/model.safetensors") not in hub.asked
+    free_space(monkeypatch, module.SPARE + len(files["model.safetensors"]))
+    assert download("gpt2", hub.address) == cached_directory("gpt2"), "one byte more is enough"
+
+
+@pytest.fixture
+def interrupted(hub, files, monkeypatch, tmp_path):
+    """An earlier run was killed after the first 10,000 bytes of the weights."""
+    monkeypatch.setattr(module, "LARGE", 1000)
+    half = tmp_path / "cache" / "models--openai-community--gpt2" / "blobs" / f"{hub.etag('model.safetensors')}.part"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(files["model.safetensors"][:10_000])
+    return half
+
+
+def test_a_run_that_was_killed_is_taken_up_where_it_stopped(hub, files, interrupted):
+    directory = download("gpt2", hub.address)
+    assert (directory / "model.safetensors").read_bytes() == files["model.safetensors"] and not interrupted.exists()
+    assert hub.ranges == ["bytes=10000-"], "the first 10,000 bytes were not asked for again"
+
+
+def test_what_has_arrived_already_needs_no_more_room(hub, files, interrupted, monkeypatch):
+    free_space(monkeypatch, module.SPARE + len(files["model.safetensors"]) - 10_000)
+    assert download("gpt2", hub.address) == cached_directory("gpt2")
+
+
+def test_a_broken_connection_leaves_what_came_for_the_next_run(hub, files, monkeypatch):
+    monkeypatch.setattr(module, "LARGE", 1000)
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)             # in place of ten megabytes
+    hub.sick["GET", "model.safetensors"] = "cut off"
+    with pytest.raises(DownloadError, match="model.safetensors did not arrive whole"):
+        download("gpt2", hub.address)
+    hub.sick.clear()
+    hub.ranges.clear()
+    directory = download("gpt2", hub.address)
+    assert (directory / "model.safetensors").read_bytes() == files["model.safetensors"]
+    assert len(hub.ranges) == 1 and int(hub.ranges[0][6:-1]) > len(files["model.safetensors"]) // 2 - 1
+
+
+@pytest.mark.parametrize("begun", [b"something else " * 1000, b"x" * 10_000_000])
+def test_a_wrong_beginning_is_noticed_and_done_anew(hub, files, interrupted, begun):
+    interrupted.write_bytes(begun)
+    if len(begun) < len(files["model.safetensors"]):
+        with pytest.raises(DownloadError, match="model.safetensors is not what the server says"):
+            download("gpt2", hub.address)
+    assert (download("gpt2", hub.address) / "model.safetensors").read_bytes() == files["model.safetensors"]
 
 
 def test_an_unknown_name_asks_nobody(hub):

@@ -147,7 +147,7 @@ def test_an_extra_tensor_is_named(saved):
 
 def test_a_wrong_shape_is_given_with_the_right_one(saved):
     edit(saved, lambda state: state.update({"transformer.h.0.mlp.c_fc.weight": torch.zeros(48, 12)}))
-    with pytest.raises(ValueError, match=r"h\.0\.mlp\.c_fc\.weight.*\(48, 12\).*\(12, 48\)"):
+    with pytest.raises(ValueError, match=r"h\.0\.mlp\.c_fc\.weight.*\(12, 48\).*\(48, 12\)"):
         from_pretrained(saved)
 
 

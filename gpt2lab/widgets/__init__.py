@@ -13,8 +13,15 @@ _HOME = {
     "AttentionViewer": "attention_viewer",
     "HeadFinder": "head_finder",
     "bertviz_head_view": "bertviz_view",
+    "bertviz_model_view": "bertviz_view",
     "ShapeCalculator": "shape_calculator",
     "LogitLens": "logit_lens",
+    "WeightBrowser": "weight_browser",
+    "ProbabilityBars": "probability_bars",
+    "TemperatureSweep": "temperature_sweep",
+    "BeamTree": "beam_tree",
+    "CacheCells": "cache_cells",
+    "TypeAndContinue": "type_and_continue",
 }
 __all__ = [*_HOME]  # noqa: PLE0604 (they are strings; one list is enough)
 

@@ -1,4 +1,4 @@
-// The calls that bertviz's head view makes to d3 and jQuery, and no more, so that nothing is fetched.
+// The calls that bertviz's head view and model view make to d3 and jQuery, and no more, so that nothing is fetched.
 
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
@@ -86,6 +86,7 @@ const $ = (target) => {
   const wrapped = {
     nodes,
     append(other) { nodes.forEach((n) => n.append(...other.nodes)); return wrapped; },
+    attr(name, value) { nodes.forEach((n) => n.setAttribute(name, value)); return wrapped; },
     val(value) { nodes.forEach((n) => { n.value = value; }); return wrapped; },
     text(value) { nodes.forEach((n) => { n.textContent = value; }); return wrapped; },
     on(type, action) { nodes.forEach((n) => n.addEventListener(type, action)); return wrapped; },
@@ -94,6 +95,19 @@ const $ = (target) => {
   };
   return wrapped;
 };
+
+// The model view's pictures by keyboard: each becomes a button with a name.
+function nameHeads(key) {
+  for (const back of document.querySelectorAll(`[id^="${key}-background-"]`)) {
+    const [layer, head] = back.id.split("-background-")[1].split("_"), region = back.parentNode.lastElementChild;
+    for (const [name, value] of [["tabindex", 0], ["role", "button"], ["aria-label", `layer ${layer}, head ${head}`]]) region.setAttribute(name, value);
+    region.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      region.dispatchEvent(new Event("click"));
+    });
+  }
+}
 
 const require = { config() {} };
 const requirejs = (names, start) => start($, d3);

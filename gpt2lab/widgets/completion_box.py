@@ -1,17 +1,17 @@
 """Type a prompt, watch the model continue it, and see where it looked for every token it wrote."""
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import torch
 import traitlets
 
 from gpt2lab.widgets._attention_data import to_uint8
-from gpt2lab.widgets._base import LessonWidget, check_text, escape, token_texts
+from gpt2lab.widgets._base import check_text, escape, token_texts
+from gpt2lab.widgets._writing import WritingWidget
 
 
-class CompletionBox(LessonWidget):
+class CompletionBox(WritingWidget):
     """A prompt box: tokens appear as the model writes them; choose one to see where the model looked while writing it.
 
     lab: an opened lab. The weights shown are averaged over the heads of a layer, from the last position before the
@@ -24,14 +24,11 @@ class CompletionBox(LessonWidget):
     max_new_tokens = traitlets.Int(40).tag(sync=True)
     temperature = traitlets.Float(0.0).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
-    run = traitlets.Int(0, help="counted up by the page: please continue the prompt").tag(sync=True)
-    stop = traitlets.Int(0, help="counted up by the page: please stop").tag(sync=True)
     tokens = traitlets.List(traitlets.Unicode(), help="prompt and continuation so far").tag(sync=True)
     n_prompt = traitlets.Int(0).tag(sync=True)
     chances = traitlets.List(traitlets.Float(), help="probability the model gave each written token").tag(sync=True)
     layers = traitlets.Int().tag(sync=True)
     rows = traitlets.Bytes(help="layers x written tokens x all tokens, one byte a weight").tag(sync=True)
-    busy = traitlets.Bool(False).tag(sync=True)
     model_name = traitlets.Unicode().tag(sync=True)
     examples = traitlets.List(traitlets.Dict(), help="finished runs for other prompts").tag(sync=True)
 
@@ -43,7 +40,7 @@ class CompletionBox(LessonWidget):
             raise ValueError(f"temperature={temperature}: it is 0 for the likeliest token, or positive")
         super().__init__(prompt=check_text(prompt, "prompt"), max_new_tokens=max_new_tokens, temperature=temperature,
                          seed=seed, layers=lab.model.config.n_layer, model_name=lab.model_name)
-        self._lab, self._turn, self._thread, self._lock = lab, 0, None, threading.Lock()
+        self._lab = lab
         for other in examples:
             self.prompt = check_text(other, "an example")
             self._write(self._turn)
@@ -53,35 +50,6 @@ class CompletionBox(LessonWidget):
 
     def _result(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("prompt", "tokens", "n_prompt", "chances", "rows")}
-
-    @traitlets.observe("run")
-    def _start(self, _change: Any) -> None:
-        """Write in a thread, so that a new prompt or a stop is heard while tokens still come."""
-        with self._lock:
-            self._turn += 1
-        self._thread = threading.Thread(target=self._write, args=(self._turn,), daemon=True)
-        self._thread.start()
-
-    @traitlets.observe("stop")
-    def _halt(self, _change: Any) -> None:
-        with self._lock:
-            self._turn += 1
-            self.busy = False
-
-    def wait(self, seconds: float = 60.0) -> None:
-        """Until the running continuation is finished."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def _show(self, turn: int, **values: Any) -> bool:
-        """Send values to the page together, unless a newer run or a stop has come: then False."""
-        with self._lock:
-            if turn != self._turn:
-                return False
-            with self.hold_sync():
-                for name, value in values.items():
-                    setattr(self, name, value)
-            return True
 
     def _write(self, turn: int) -> None:
         lab, written = self._lab, []

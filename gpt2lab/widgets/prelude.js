@@ -69,6 +69,18 @@ function field(label, control, extra) {
   return h("div", { class: "g2-field" }, h("label", { for: id }, label), control, extra);
 }
 
+// A slider whose value stands beside its label; `say` puts the value in words.
+function slider(label, { min, max, step = 1, value = 0, disabled = false, say = String }, oninput) {
+  const input = h("input", { type: "range", min, max, step, disabled }), said = h("b", {});
+  const show = () => { said.textContent = say(+input.value); input.setAttribute("aria-valuetext", said.textContent); };
+  const set = (v) => { input.value = v; show(); };
+  input.addEventListener("input", () => { show(); oninput(+input.value); });
+  const node = field([label, " ", said], input);
+  node.classList.add("g2-grow");
+  set(value);
+  return { node, input, set, show };
+}
+
 function choice(label, options, value, onchange) {       // options: [value, text] pairs
   const select = h("select", { onchange: () => onchange(select.value) },
     options.map(([v, text]) => h("option", { value: v }, text)));

@@ -1,7 +1,6 @@
 """Every tensor of a GPT-2: its shape, its parameters, its bytes; and what a batch adds."""
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import traitlets
@@ -43,7 +42,7 @@ class ShapeCalculator(LessonWidget):
         chosen = GPT2Config.named(config) if isinstance(config, str) else config
         if batch < 1 or not 1 <= length <= chosen.n_positions:
             raise ValueError(f"batch={batch}, length={length}: batch is at least 1, length 1 to {chosen.n_positions:,}")
-        super().__init__(config=_five(chosen), sizes={name: _five(GPT2Config.named(name)) for name in SIZES}, batch=batch, length=length)
+        super().__init__(config=five(chosen), sizes={name: five(GPT2Config.named(name)) for name in SIZES}, batch=batch, length=length)
 
     def rows(self) -> list[Tensor]:
         """The learned tensors in the order of the model, each kind once."""
@@ -72,5 +71,6 @@ class ShapeCalculator(LessonWidget):
                 f"</tr></thead><tbody>{body}<tr><th>all</th><td></td><td></td><td class='g2-num'>{self.total():,}</td></tr></tbody></table>")
 
 
-def _five(config: GPT2Config) -> dict[str, Any]:
-    return {name: value for name, value in asdict(config).items() if name in FIELDS}
+def five(config: GPT2Config) -> dict[str, Any]:
+    """The five numbers that a page needs to know a model by, in the order of `FIELDS`."""
+    return {name: getattr(config, name) for name in FIELDS}

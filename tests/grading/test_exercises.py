@@ -73,6 +73,16 @@ def test_check_cells(source):
         assert cell.metadata.nbgrader.points == points, cell.source
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=IDS)
+def test_pieces_are_listed_for_instructors(source):
+    """In the order of the exercise, by name."""
+    number, _, topic = source.parent.name.partition("_")
+    page = (course.ROOT / "book" / "for_instructors.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith(f"| {number} {topic} |"))
+    checks = [cell for cell in nbformat.read(source, as_version=4).cells if is_check(cell)]
+    assert re.findall(r"`(\w+)`", row) == [q.piece.partition(".")[2] for cell in checks for q in questions_in(cell.source)]
+
+
 @pytest.fixture(scope="module")
 def grades(tmp_path_factory):
     """(exercise, student) -> (points, largest possible, feedback), by the real commands."""

@@ -1,4 +1,4 @@
-"""The diagnoses of exercises 01 to 03: each mistake is told from the others, shown in the bank, and explained in the chapter."""
+"""The diagnoses of exercises 01 to 05: each mistake is told from the others, shown in the bank, and explained in the chapter."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,8 @@ from gpt2lab.grading.modules import NO_SUPER, NOTHING_RETURNED
 from gpt2lab.grading.report import judge, run_here
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = {"tokenizer": "01_tokenizer", "attention": "02_attention", "decoder": "03_decoder"}
+CHAPTERS = {"tokenizer": "01_tokenizer", "attention": "02_attention", "decoder": "03_decoder", "weights": "04_weights",
+            "sampling": "05_sampling"}  # fmt: skip
 PIECES = [piece for piece in all_pieces() if piece.partition(".")[0] in CHAPTERS]
 WRONG = [answer for name in CHAPTERS.values() for answer in read_bank(ROOT / "solutions" / name) if answer.mistake]
 
@@ -84,6 +85,16 @@ LISTED = {
     "decoder.Block": ["post-LN", "residual from the normalised x", "one LN for both sublayers"],
     "decoder.GPT2": ["no ln_f", "head copied, not tied"],
     "decoder.next_token_loss": ["no shift", "shifted twice"],
+    "weights.conv1d_to_linear": ["square c_proj not transposed"],
+    "weights.tie_head": ["lm_head copied, not tied"],
+    "weights.load_weights": ["missing keys hidden by strict=False", "square c_proj not transposed"],
+    "sampling.temperature_probs": ["temperature multiplies", "T=0 divides by zero", "temperature after the softmax"],
+    "sampling.top_p_filter": ["top-p drops the token that crosses p", "top-p leaves nothing", "no un-sort after top-p"],
+    "sampling.next_token_probs": ["no renormalisation"],
+    "sampling.apply_repetition_penalty": ["penalty divides negative logits", "penalty once per occurrence"],
+    "sampling.beam_step": ["beam adds probabilities", "finished beams keep growing"],
+    "sampling.left_pad_positions": ["position restarts at 0", "left padding with plain arange positions"],
+    "sampling.cache_step": ["cache on the wrong axis", "beams not reordered"],
 }  # fmt: skip
 
 

@@ -7,13 +7,19 @@ from typing import Any
 from gpt2lab.widgets import (
                              AttentionPlayground,
                              AttentionViewer,
+                             BeamTree,
                              BytesOfText,
+                             CacheCells,
                              CompletionBox,
                              HeadFinder,
                              LogitLens,
                              MergeSlider,
+                             ProbabilityBars,
                              ShapeCalculator,
+                             TemperatureSweep,
                              TokenCutsAttention,
+                             TypeAndContinue,
+                             WeightBrowser,
 )
 
 HOSTILE = "the cat </script><script>window.hacked = 1</script><img src=x onerror='window.hacked=1'> &amp; \u202e \U0001f44b"
@@ -28,5 +34,11 @@ TEXT_WIDGETS: dict[str, Callable[[Any, str], Any]] = {
     "AttentionViewer": lambda lab, text: AttentionViewer.of(lab, text),
     "HeadFinder": lambda lab, text: HeadFinder(lab, text[:24], length=8),
     "LogitLens": lambda lab, text: LogitLens(lab, text),
+    "ProbabilityBars": lambda lab, text: ProbabilityBars.of(lab, text, temperature=0.7, top_k=40, top_p=0.8, repetition_penalty=1.3),
+    "TemperatureSweep": lambda lab, text: TemperatureSweep.of(lab, text, temperatures=(0, 1), samples=3, max_new_tokens=8),
+    "BeamTree": lambda lab, text: BeamTree.of(lab, text, num_beams=3, max_new_tokens=4),
+    "TypeAndContinue": lambda lab, text: TypeAndContinue(lab, text, max_new_tokens=6, examples=({"temperature": 1.0},)),
 }
-ALL_WIDGETS = {**TEXT_WIDGETS, "ShapeCalculator": lambda lab, text: ShapeCalculator("gpt2")}
+ALL_WIDGETS = {**TEXT_WIDGETS, "ShapeCalculator": lambda lab, text: ShapeCalculator("gpt2"),
+               "CacheCells": lambda lab, text: CacheCells("mini", prompt=4, new=5),
+               "WeightBrowser": lambda lab, text: WeightBrowser(lab.model)}

@@ -21,7 +21,12 @@ AttentionViewer.of(lab, "the cat sat")""", """\
 import torch
 torch.manual_seed(0)
 large = torch.rand(12, 1024, 1024).pow(40).tril()
-AttentionViewer([f"t{i}" for i in range(1024)], [large] * 12)"""]
+AttentionViewer([f"t{i}" for i in range(1024)], [large] * 12)""", """\
+from gpt2lab.widgets import ProbabilityBars, TypeAndContinue, WeightBrowser
+from IPython.display import display
+display(TypeAndContinue(lab, "The first", max_new_tokens=8))
+display(ProbabilityBars.of(lab, "The first"))
+WeightBrowser(lab.model)"""]
 
 
 @pytest.fixture
@@ -100,6 +105,26 @@ def test_kernel_answers_in_jupyterlab(jupyter, browser):
         second.get_by_label("Layer", exact=True).select_option("7")
         second.get_by_label("Head", exact=True).select_option("3")
         page.wait_for_function("/^Layer 7, head 3: .*looks at/.test([...document.querySelectorAll('.g2-spoken')].pop().textContent)")
+
+        page.locator(".jp-CodeCell .cm-content").nth(2).click()                       # typing streams, a drawn token joins, a tensor opens
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_function("document.querySelectorAll('.g2').length === 5")
+        typing, bars, browser = (page.locator(".g2").nth(i) for i in (2, 3, 4))
+        typing.scroll_into_view_if_needed()
+        before = typing.locator(".g2-writing").inner_text()
+        typing.get_by_label("Your text").fill("A list holds")
+        page.wait_for_function("before => { const t = document.querySelectorAll('.g2')[2].querySelector('.g2-writing'); return t.innerText && t.innerText !== before; }", arg=before)
+        page.wait_for_function("[...document.querySelectorAll('.g2')[2].querySelectorAll('button')].find((b) => b.textContent === 'Stop').disabled")
+        typing.get_by_role("button", name="Keep it").click()
+        assert len(typing.get_by_label("Your text").input_value()) > len("A list holds")
+        bars.scroll_into_view_if_needed()
+        bars.get_by_label("temperature").fill("0")
+        bars.get_by_role("button", name="Draw one").click()
+        bars.get_by_role("button", name="Add it to the prompt").click()
+        page.wait_for_function("document.querySelectorAll('.g2')[3].querySelector('textarea').value.length > 9")
+        browser.scroll_into_view_if_needed()
+        browser.get_by_label("Tensors, in the order").select_option("wpe.weight")
+        page.wait_for_function("document.querySelectorAll('.g2')[4].querySelector('.g2-spoken').textContent.startsWith('wpe.weight: 512 by 256')")
         assert not outside, outside
     finally:
         context.close()

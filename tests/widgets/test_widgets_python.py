@@ -97,7 +97,7 @@ def test_unusual_texts(name, text, tiny_lab):
         assert TEXT_WIDGETS[name](tiny_lab, text).to_html()
 
 
-@pytest.mark.parametrize("name", ["TokenCutsAttention", "AttentionViewer", "HeadFinder", "CompletionBox"])
+@pytest.mark.parametrize("name", ["TokenCutsAttention", "AttentionViewer", "HeadFinder", "CompletionBox", "ProbabilityBars", "BeamTree"])
 def test_too_long_a_text_becomes_a_sentence(name, tiny_lab):
     widget = TEXT_WIDGETS[name](tiny_lab, "the cat")
     if name == "CompletionBox":
@@ -105,10 +105,11 @@ def test_too_long_a_text_becomes_a_sentence(name, tiny_lab):
         widget.run += 1
         widget.wait()
     else:
-        widget.text = "cat " * 300
+        where = "text" if widget.has_trait("text") else "prompt"
+        setattr(widget, where, "cat " * 300)
     assert re.search(r"\d+ (tokens|positions)|tokens", widget.message)
     if name != "CompletionBox":
-        widget.text = "the cat sat"
+        setattr(widget, where, "the cat sat")
         assert widget.message == ""
 
 

@@ -1,0 +1,9 @@
+# piece: weights.conv1d_to_linear
+# mistake: wte transposed
+CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight", "wte.weight")
+
+
+def conv1d_to_linear(name, tensor):
+    if name.endswith(CONV1D):
+        return tensor.T
+    return tensor

@@ -1,0 +1,19 @@
+# piece: weights.read_safetensors_header
+# mistake: only one byte of the length read
+import json
+
+
+def read_safetensors_header(data):
+    length = data[0]
+    if 8 + length > len(data):
+        raise ValueError(f"the header has {length} bytes, the file {len(data)}")
+    start = 8 + length
+    found = {}
+    for name, entry in json.loads(data[8 : 8 + length]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        if start + end > len(data):
+            raise ValueError(f"{name} ends behind the file")
+        found[name] = (entry["dtype"], tuple(entry["shape"]), start + begin, start + end)
+    return found

@@ -1,0 +1,17 @@
+# piece: weights.read_safetensors_header
+# mistake: the error says nothing of the file
+import json
+
+
+def read_safetensors_header(data):
+    length = int.from_bytes(data[:8], "little")
+    start = 8 + length
+    found = {}
+    for name, entry in json.loads(data[8 : 8 + length]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        if start + end > len(data):
+            raise ValueError(f"{name} ends behind the file")
+        found[name] = (entry["dtype"], tuple(entry["shape"]), start + begin, start + end)
+    return found

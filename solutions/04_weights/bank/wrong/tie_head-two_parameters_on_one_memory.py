@@ -1,0 +1,7 @@
+# piece: weights.tie_head
+# mistake: two parameters on one memory
+from torch import nn
+
+
+def tie_head(model):
+    model.lm_head.weight = nn.Parameter(model.wte.weight)

@@ -1,0 +1,13 @@
+# piece: sampling.cache_step
+# mistake: reordered the other way round
+import torch
+
+
+def cache_step(past, keys, values, beams=None):
+    if past is None:
+        return keys, values
+    old_keys, old_values = past
+    if beams is not None:
+        old_keys = old_keys.index_put((beams,), old_keys)
+        old_values = old_values.index_put((beams,), old_values)
+    return torch.cat([old_keys, keys], dim=-2), torch.cat([old_values, values], dim=-2)

@@ -1,0 +1,8 @@
+# piece: sampling.left_pad_positions
+# mistake: cached positions returned too
+import torch
+
+
+def left_pad_positions(attention_mask, past_length=0):
+    positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
+    return positions

@@ -1,0 +1,10 @@
+# piece: sampling.temperature_probs
+# mistake: T=0 divides by zero
+import torch
+import torch.nn.functional as F
+
+
+def temperature_probs(logits, temperature):
+    if temperature < 0:
+        raise ValueError(f"temperature {temperature} is below 0")
+    return torch.softmax(logits / temperature, dim=-1)

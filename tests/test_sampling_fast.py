@@ -1,0 +1,96 @@
+"""The fast decoder: half the bytes, nearly the same numbers, and the model itself wherever it has no faster way."""
+from __future__ import annotations
+
+import pytest
+import torch
+from sampling_twins import left_padded, texts, twins
+
+from gpt2lab import sampling
+from gpt2lab.attention import KVCache
+from gpt2lab.sampling import FastDecoder, _HalfCache, generate, next_token_probs, stream
+
+MODEL, _ = twins(1, 0.5, torch.float32)
+FAST = FastDecoder(MODEL)
+
+
+@torch.inference_mode()
+def one_by_one(model, ids: torch.Tensor) -> torch.Tensor:
+    """The logits (T - 4, V) behind the first four tokens, through a cache."""
+    cache = model.new_cache()
+    model(ids[:, :4], cache=cache)
+    return torch.cat([model(ids[:, t:t + 1], cache=cache).logits[0] for t in range(4, ids.shape[1])])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nearly_the_same_probabilities(seed):
+    ids = texts(1, 40, seed)
+    exact, fast = (next_token_probs(one_by_one(model, ids)) for model in (MODEL, FAST))
+    assert fast.dtype == torch.float32 and 0 < (exact - fast).abs().max() < 5e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
+def test_the_same_greedy_text_past_the_context(dtype):
+    ids, fast = texts(1, 6), FastDecoder(MODEL, dtype)
+    expected = generate(MODEL, ids, max_new_tokens=100)
+    assert torch.equal(generate(fast, ids, max_new_tokens=100), expected)
+    assert list(stream(fast, ids, max_new_tokens=100)) == expected[0, 6:].tolist()
+
+
+@pytest.mark.parametrize("layout", [0, 1])
+def test_in_float32_the_same_numbers_in_either_layout(layout, monkeypatch):
+    """Whichever the measurement takes: rows or columns."""
+    passes = []
+    monkeypatch.setattr(sampling, "_fastest_pass", lambda way, x: passes.append(way) or (len(passes) % 2 == 1) == bool(layout))
+    fast, ids = FastDecoder(MODEL, torch.float32), texts(1, 40)
+    assert len(passes) == 10 and (fast.head.func is torch.nn.functional.linear) == (layout == 0)
+    torch.testing.assert_close(one_by_one(fast, ids), one_by_one(MODEL, ids), rtol=1e-4, atol=1e-4)
+
+
+def test_a_constant_in_all_logits_costs_no_precision():
+    """float16 near 1,000 has steps of a half; the differences between tokens must stay as fine as near 0."""
+    far, _ = twins(1, 0.5, torch.float32)
+    with torch.no_grad():
+        far.ln_f.bias.copy_(torch.full_like(far.ln_f.bias, 20.0))
+        far.wte.weight.add_(torch.randn(16, generator=torch.Generator().manual_seed(0)).abs() * 4)
+    ids = texts(1, 12)
+    exact, fast = one_by_one(far, ids), one_by_one(FastDecoder(far), ids)
+    assert exact.min() > 500, "far from 0"
+    assert (exact - fast).abs().max() < 0.25 and ((exact - exact.mean(-1, keepdim=True)) - (fast - fast.mean(-1, keepdim=True))).abs().max() < 0.25
+
+
+@torch.inference_mode()
+def test_batches_and_padding_run_through_the_model_itself():
+    ids, mask, _ = left_padded([3, 8])
+    assert torch.equal(FAST(ids, attention_mask=mask).logits, MODEL(ids, attention_mask=mask).logits)
+    assert torch.equal(generate(FAST, ids, attention_mask=mask, max_new_tokens=20), generate(MODEL, ids, attention_mask=mask, max_new_tokens=20))
+
+
+def test_beams_run_too():
+    ids = texts(1, 5)
+    assert torch.equal(generate(FAST, ids, num_beams=3, max_new_tokens=12), generate(MODEL, ids, num_beams=3, max_new_tokens=12))
+
+
+@pytest.mark.parametrize("chunks", [[5], [1] * 150, [70, 1, 1, 100, 1], [3, 64, 65]])
+def test_its_cache_holds_what_a_cache_holds(chunks):
+    ours, plain = _HalfCache(), KVCache()
+    k, v = torch.randn(2, 2, 3, sum(chunks), 4)
+    for a, b in zip(k.split(chunks, -2), v.split(chunks, -2)):
+        keys, values = ours.update(a, b)
+        expected = plain.update(a, b)
+        assert torch.equal(keys, expected[0]) and ours.length == plain.length
+        torch.testing.assert_close(values, expected[1], rtol=1e-3, atol=1e-3)
+    ours.reorder(torch.tensor([1, 1, 0]))
+    keys, values = ours.append(k[[1, 1, 0], :, :1], v[[1, 1, 0], :, :1])
+    assert torch.equal(keys[2, :, :-1], k[0]) and torch.equal(values[0, :, -1], v[1, :, 0].half())
+
+
+def test_what_it_cannot_do_it_says():
+    with pytest.raises(ValueError, match="bfloat16.*model.half"):
+        FastDecoder(twins(1, 0.5, torch.bfloat16)[0])
+    with pytest.raises(ValueError, match="dtype=torch.bfloat16"):
+        FastDecoder(MODEL, torch.bfloat16)
+    large, _ = twins(1, 0.5, torch.float32)
+    with torch.no_grad():
+        large.h[1].mlp.c_fc.weight[0, 0] = 1e5
+    with pytest.raises(ValueError, match="1e[+]05.*float16 ends at 65,504"):
+        FastDecoder(large)
