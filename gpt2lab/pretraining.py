@@ -95,7 +95,7 @@ def _diverged(what: str, value: float, step: int, out: Path) -> FloatingPointErr
 
 @torch.no_grad()
 def prepare_to_look_back(model: GPT2) -> None:
-    """Start where heads that look back are near; from random numbers a training as short as this one finds none.
+    """Start where heads that look back are near: from random numbers, 900 steps found none.
 
     Positions start as sinusoids, in which every step to the left is the same rotation. Queries start equal to keys, so
     that like attends to like, and c_proj as the transpose of the values, so that what is attended to is copied
