@@ -1,6 +1,6 @@
 """What mini has learned: its held-out text beside an n-gram model and compressors, its heads, and its use of examples.
 
-    python benchmarks/mini.py [--model DIR] [--episodes 200]
+    python benchmarks/mini.py [--model DIR] [--episodes 200] [--card]
 
 Held-out text is the part of `gpt2lab.corpus` that mini never trained on, on this machine. Everything is bits a byte of the
 same text: a trigram model of the same tokens (Witten-Bell smoothing, trained on the same training text), gzip and xz of
@@ -15,13 +15,14 @@ import math
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from pathlib import Path
 from random import Random
 
 import torch
 
 import gpt2lab
 from gpt2lab import corpus, practice
-from gpt2lab.lab import Lab
+from gpt2lab.lab import Lab, find_model
 from gpt2lab.widgets.head_finder import head_scores
 
 
@@ -110,31 +111,41 @@ def seconds_to_first_token(model: str) -> float:
     return min(float(run.split("SECONDS")[1]) for run in runs)
 
 
+def write_into_card(card: Path, report: str) -> None:
+    """Put the report into the model card, before its limits, in place of an older one."""
+    before, limits = card.read_text(encoding="utf-8").split("## Limits")
+    before = before.split("## What it has learned")[0]
+    card.write_text(f"{before}## What it has learned\n`python benchmarks/mini.py` measured:\n\n```text\n{report}\n```\n\n## Limits{limits}",
+                    encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="mini")
     parser.add_argument("--episodes", type=int, default=200)
+    parser.add_argument("--card", action="store_true", help="write the report into the model card, too")
     arguments = parser.parse_args()
     lab = gpt2lab.open_lab(arguments.model, "cpu")
 
     train, held_out = ("\n\n".join(texts) for texts in corpus.split())
     size = len(held_out.encode())
     train_ids, held_ids = (lab.tokenizer.encode(text, disallowed_special=()) for text in (train, held_out))
-    alone, both = (len(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)) for text in (held_out, train + held_out))
-    before = len(lzma.compress(train.encode(), preset=9 | lzma.PRESET_EXTREME))
+    before, alone, both = (len(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+                           for text in (train, held_out, train + held_out))
     table = {"mini": model_bits(lab, held_ids), "trigrams of the same tokens": trigram_bits(train_ids, held_ids),
              "xz after the training text": 8 * (both - before), "xz": 8 * alone, "gzip": 8 * len(gzip.compress(held_out.encode(), 9))}
-    print(f"held-out documentation, {size:,} bytes: bits a byte")
-    for name, bits in table.items():
-        print(f"  {name:28} {bits / size:5.3f}   {bits / table['mini']:.2f} times mini's")
-    print("strongest heads on random tokens shown twice")
-    for kind, (score, layer, head) in best_heads(lab).items():
-        print(f"  {kind:28} {score:5.2f}   layer {layer}, head {head}")
-    print(f"made-up mappings, the right one of four answers, {arguments.episodes} episodes")
+    report = [f"held-out documentation, {size:,} bytes: bits a byte"]
+    report += [f"  {name:28} {bits / size:5.3f}   {bits / table['mini']:.2f} times mini's" for name, bits in table.items()]
+    report += ["strongest heads on random tokens shown twice"]
+    report += [f"  {kind:28} {score:5.2f}   layer {layer}, head {head}" for kind, (score, layer, head) in best_heads(lab).items()]
+    report += [f"made-up pairs, the right one of four answers, {arguments.episodes} episodes"]
     for arrow in ("", " ->"):
         for examples in (0, 1, 2, 4, 8, 16):
             share, error = mapping_accuracy(lab, examples, arguments.episodes, arrow)
-            print(f"  {examples:2} examples, vodu{arrow} mek {'':{8 - len(arrow)}}{100 * share:5.1f} % +- {196 * error:.1f}")
+            report.append(f"  {examples:2} examples, vodu{arrow + ' mek':10}{100 * share:5.1f} % +- {196 * error:.1f}")
+    print("\n".join(report))
+    if arguments.card:
+        write_into_card(find_model(arguments.model) / "README.md", "\n".join(report))
     print(f"from nothing to the first token, import torch counted: {seconds_to_first_token(arguments.model):.2f} s")
 
 

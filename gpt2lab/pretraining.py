@@ -153,7 +153,7 @@ class _Data:
                              f"each needs more than n_positions={n_positions}")
         rows = len(held) // (n_positions + 1)
         self.held_out = held.long()[:rows * (n_positions + 1)].view(rows, n_positions + 1)
-        self.held_out_bytes = len(tokenizer.decode_bytes(self.held_out.flatten().tolist()))
+        self.held_out_bytes = len(tokenizer.decode_bytes(self.held_out[self.held_out != tokenizer.eot_token]))      # of text alone
         self.bytes = sum(len(text.encode()) for text in train)
 
     def _stream(self, texts: list[str]) -> Tensor:
