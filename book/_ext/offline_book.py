@@ -99,6 +99,12 @@ def name_glossary_terms(app: Sphinx, doctree: nodes.document) -> None:
                 anchors[name] = (term.line, name, term.astext())
 
 
+def name_list_items(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """A bibliography is a list, and a screen reader counts its items only under their present name (DPUB-ARIA 1.1)."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
         copy_asset(str(mathjax_script()), str(Path(app.outdir) / "_static" / "mathjax"))
@@ -112,5 +118,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_transform(PackageCells)
     app.connect("doctree-read", drop_widget_state)
     app.connect("doctree-read", name_glossary_terms)
+    app.connect("html-page-context", name_list_items)
     app.connect("build-finished", copy_mathjax)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

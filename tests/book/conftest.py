@@ -1,9 +1,7 @@
-"""The built book, once a session, and a browser that reports whatever it tries to fetch."""
+"""The built book, once a session, and tabs that report whatever they try to fetch."""
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +9,6 @@ import yaml
 
 COURSE = Path(__file__).resolve().parents[2]
 PATIENCE = 60_000      # milliseconds: a busy machine is slow, not wrong
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--no-first-run"]
 
 
 def pages() -> list[str]:
@@ -30,29 +26,6 @@ def site() -> Path:
     from gpt2lab.book import build
     assert build(COURSE) == 0, "the book was not built: the output above names the warning or the error"
     return COURSE / "_build" / "html"
-
-
-def chromium() -> str | None:
-    """A Chromium on this machine: GPT2LAB_CHROMIUM, one that is installed, or the one playwright fetched."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    if found := os.environ.get("GPT2LAB_CHROMIUM") or next(filter(None, map(shutil.which, names)), None):
-        return found
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as play:
-        path = play.chromium.executable_path
-    return path if Path(path).exists() else None
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -e '.[dev]'")
-    path = chromium()
-    if path is None:
-        pytest.skip("needs Chromium: `python -m playwright install chromium`, or set GPT2LAB_CHROMIUM")
-    with sync_api.sync_playwright() as play:
-        running = play.chromium.launch(executable_path=path, args=FLAGS)
-        yield running
-        running.close()
 
 
 class Reader:

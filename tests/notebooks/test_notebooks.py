@@ -24,7 +24,7 @@ SECONDS_A_CELL = 240                       # generous: it ends a cell that hangs
 @pytest.fixture(scope="session")
 def cache():
     """The book's own cache of executed notebooks, emptied when the package has changed since."""
-    forget_stale_outputs(COURSE, COURSE / "_build")
+    forget_stale_outputs(COURSE / "_build")
     return get_cache(COURSE / "_build" / ".jupyter_cache")
 
 

@@ -1,9 +1,5 @@
-"""A small random model behind the `Lab` interface, a browser, and pages that fail on any error or outside request."""
+"""A small random model behind the `Lab` interface, and pages that fail on any error or outside request."""
 from __future__ import annotations
-
-import os
-import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +9,6 @@ from gpt2lab.lab import Lab
 from gpt2lab.tokenizer import train_bpe
 
 TEXT = "the cat sat because it was tired, and the other cat gathered there: they thought the theory through. " * 4
-CHROMIUM_ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-                 "--disable-sync", "--no-first-run"]
 
 
 @pytest.fixture(scope="session")
@@ -24,26 +18,6 @@ def tiny_lab() -> Lab:
     torch.manual_seed(0)
     config = GPT2Config(n_layer=3, n_head=4, n_embd=32, n_positions=160, vocab_size=tokenizer.n_vocab, initializer_range=0.25)
     return Lab(GPT2(config).eval(), tokenizer, torch.device("cpu"), "tiny")
-
-
-def find_chromium() -> str | None:
-    """A Chromium or Chrome on this machine: GPT2LAB_CHROMIUM, the usual names, or playwright's own."""
-    for name in (os.environ.get("GPT2LAB_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
-        if name and shutil.which(name):
-            return shutil.which(name)
-    return None
-
-
-@pytest.fixture(scope="session")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    with playwright.sync_playwright() as p:
-        path = find_chromium() or (p.chromium.executable_path if Path(p.chromium.executable_path).exists() else None)
-        if path is None:
-            pytest.skip("no Chromium found: install it, set GPT2LAB_CHROMIUM, or run `playwright install chromium`")
-        browser = p.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
