@@ -73,6 +73,20 @@ def jupyter(tmp_path):
             server.kill()
 
 
+def run_cell(page, number: int) -> None:
+    """Click into a cell and press Shift+Enter, again if JupyterLab was not ready to listen: its prompt shows that it ran."""
+    from playwright.sync_api import TimeoutError as TooLong
+    for _ in range(6):
+        page.locator(".jp-CodeCell .cm-content").nth(number).click()
+        page.keyboard.press("Shift+Enter")
+        try:
+            page.wait_for_function("i => /\\[[*\\d]+\\]/.test(document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[i].textContent)", arg=number, timeout=15_000)
+            return
+        except TooLong:
+            continue
+    raise AssertionError(f"cell {number} does not run: {page.locator('.jp-Dialog').all_inner_texts()}")
+
+
 def test_kernel_answers_in_jupyterlab(jupyter, browser):
     context = browser.new_context(viewport={"width": 1300, "height": 1400})
     page = context.new_page()
@@ -82,8 +96,7 @@ def test_kernel_answers_in_jupyterlab(jupyter, browser):
     try:
         page.goto(f"{jupyter}/lab/tree/play.ipynb")
         page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for()
-        page.locator(".jp-CodeCell .cm-content").first.click()
-        page.keyboard.press("Shift+Enter")
+        run_cell(page, 0)
         box = page.get_by_label("Your text")
         box.wait_for()
         assert not box.get_attribute("readonly")
@@ -97,8 +110,7 @@ def test_kernel_answers_in_jupyterlab(jupyter, browser):
         box.fill("ok")
         page.wait_for_function("[...document.querySelectorAll('.g2-message')].every((n) => n.hidden)")
 
-        page.locator(".jp-CodeCell .cm-content").nth(1).click()                       # 12 x 12 x 1,024: heads come when asked for
-        page.keyboard.press("Shift+Enter")
+        run_cell(page, 1)                       # 12 x 12 x 1,024: heads come when asked for
         page.wait_for_function("document.querySelectorAll('.g2').length === 2")
         second = page.locator(".g2").nth(1)
         second.scroll_into_view_if_needed()
@@ -106,8 +118,7 @@ def test_kernel_answers_in_jupyterlab(jupyter, browser):
         second.get_by_label("Head", exact=True).select_option("3")
         page.wait_for_function("/^Layer 7, head 3: .*looks at/.test([...document.querySelectorAll('.g2-spoken')].pop().textContent)")
 
-        page.locator(".jp-CodeCell .cm-content").nth(2).click()                       # typing streams, a drawn token joins, a tensor opens
-        page.keyboard.press("Shift+Enter")
+        run_cell(page, 2)                       # typing streams, a drawn token joins, a tensor opens
         page.wait_for_function("document.querySelectorAll('.g2').length === 5")
         typing, bars, browser = (page.locator(".g2").nth(i) for i in (2, 3, 4))
         typing.scroll_into_view_if_needed()
