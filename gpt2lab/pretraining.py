@@ -256,7 +256,8 @@ mappings of made-up words, questions about made-up facts.
 `gpt2lab pretrain mini`, seed {config.seed}: {last['step']:,} steps of {config.batch_size} x {shape.n_positions} tokens \
 ({tokens / 1e6:.1f} M in all; in the first {config.growing} steps the rows are shorter and more), Muon for the matrices of the blocks (lr {config.matrix_lr}), AdamW for the rest \
 (lr {config.other_lr}), {config.warmup} steps of warm-up, linear decay over the last {1 - config.decay_from:.0%}, gradients \
-clipped at {config.clip}. It took {last['seconds'] / 60:.0f} minutes on {device} ({torch.get_num_threads()} threads) with \
+clipped at {config.clip}. Positions start as sinusoids, queries equal to keys and `c_proj` as the transpose of the values \
+(`prepare_to_look_back`). It took {last['seconds'] / 60:.0f} minutes on {device} ({torch.get_num_threads()} threads) with \
 Python {platform.python_version()} and torch {torch.__version__}.
 
 ## Held-out documentation
