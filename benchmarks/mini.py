@@ -22,7 +22,8 @@ import torch
 
 import gpt2lab
 from gpt2lab import corpus, practice
-from gpt2lab.lab import Lab, find_model
+from gpt2lab.lab import Lab
+from gpt2lab.weights import find_model
 from gpt2lab.widgets.head_finder import head_scores
 
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from .attention import CausalSelfAttention, KVCache, causal_mask
 
 # %% auto #0
-__all__ = ['SIZES', 'GPT2Config', 'LayerNorm', 'MLP', 'Block', 'initialise', 'GPT2Output', 'GPT2', 'count_parameters',
-           'cross_entropy_loss']
+__all__ = ['SIZES', 'GPT2Config', 'LayerNorm', 'MLP', 'Block', 'initialise', 'left_pad_positions', 'GPT2Output', 'GPT2',
+           'count_parameters', 'cross_entropy_loss']
 
 # %% ../notebooks/03_decoder.ipynb #export-config
 @dataclass(frozen=True)
@@ -120,6 +120,11 @@ def initialise(model: nn.Module, config: GPT2Config) -> None:
 
     model.apply(start)
 
+# %% ../notebooks/03_decoder.ipynb #export-positions
+def left_pad_positions(attention_mask: Tensor) -> Tensor:
+    """Positions (B, T) for a batch padded on the left: every row counts its own tokens from 0; padding gets 0."""
+    return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
+
 # %% ../notebooks/03_decoder.ipynb #export-mask
 def _mask_and_positions(input_ids: Tensor, attention_mask: Tensor | None, position_ids: Tensor | None,
                         past: int) -> tuple[Tensor | None, Tensor]:
@@ -127,7 +132,7 @@ def _mask_and_positions(input_ids: Tensor, attention_mask: Tensor | None, positi
     T, S = input_ids.shape[1], past + input_ids.shape[1]
     if position_ids is None:
         position_ids = (torch.arange(past, S, device=input_ids.device)[None] if attention_mask is None
-                        else (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, past:])
+                        else left_pad_positions(attention_mask)[:, past:])
     if attention_mask is None or (not attention_mask.is_meta and attention_mask.all()):
         return None, position_ids                                      # without padding the fused causal kernel does it
     mask = causal_mask(T, S, device=input_ids.device) & attention_mask.bool()[:, None, None, :]

@@ -76,9 +76,8 @@ def _model() -> Finding:
     try:
         import torch
 
-        from gpt2lab.lab import MINI
         from gpt2lab.tokenizer import Tokenizer
-        from gpt2lab.weights import from_pretrained
+        from gpt2lab.weights import MINI, from_pretrained
         ids = torch.tensor([Tokenizer.load(MINI).encode("The course")])
         ok = bool(from_pretrained("mini")(ids).logits.isfinite().all())
         return Finding("mini", ok, "loads and answers" if ok else "answers nonsense", "restore gpt2lab/pretrained with git")

@@ -4,7 +4,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 from gpt2lab.decoder import GPT2
 from gpt2lab.sampling import stream
 from gpt2lab.tokenizer import Tokenizer
-from gpt2lab.weights import MINI, from_pretrained
+from gpt2lab.weights import find_model, from_pretrained
 
 
 class Look(NamedTuple):
@@ -42,24 +41,26 @@ class Lab:
         return torch.tensor([ids or [self.tokenizer.eot_token]], device=self.device)
 
     def stream(self, prompt: str, max_new_tokens: int = 40, temperature: float = 0.0, top_k: int | None = None,
-               seed: int = 0) -> Iterator[int]:
-        """Continue the prompt and yield token ids as they come, up to the end-of-text token or the model's last position.
+               top_p: float | None = None, repetition_penalty: float = 1.0, seed: int = 0) -> Iterator[int]:
+        """Continue the prompt and yield token ids as they come, up to the end-of-text token.
 
-        temperature 0 takes the likeliest token; otherwise one is drawn, from the `top_k` likeliest if given.
+        temperature 0 takes the likeliest token, any other draws one; the rest is as in `sampling.stream`, what happens past
+        the model's last position too. ValueError when the prompt alone has more tokens than the model has positions.
         """
         input_ids, stop = self.encode(prompt), self.tokenizer.eot_token
-        room = self.model.config.n_positions - input_ids.shape[1]
-        if room < 0:
+        if input_ids.shape[1] > self.model.config.n_positions:
             raise ValueError(f"the prompt has {input_ids.shape[1]:,} tokens but the model has {self.model.config.n_positions:,} "
                              "positions: shorten it")
-        tokens = stream(self.model, input_ids, max_new_tokens=min(max_new_tokens, room), do_sample=True, temperature=temperature,
-                        top_k=top_k, eos_token_id=stop, generator=torch.Generator().manual_seed(seed))
+        tokens = stream(self.model, input_ids, max_new_tokens=max_new_tokens, do_sample=True, temperature=temperature,
+                        top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty, eos_token_id=stop,
+                        generator=torch.Generator().manual_seed(seed))
         yield from (token for token in tokens if token != stop)
 
     def complete(self, prompt: str, max_new_tokens: int = 40, temperature: float = 0.0, top_k: int | None = None,
-                 seed: int = 0) -> str:
+                 top_p: float | None = None, repetition_penalty: float = 1.0, seed: int = 0) -> str:
         """The prompt with its continuation; arguments as in `stream`."""
-        return prompt + self.tokenizer.decode(list(self.stream(prompt, max_new_tokens, temperature, top_k, seed)))
+        return prompt + self.tokenizer.decode(list(self.stream(prompt, max_new_tokens, temperature, top_k, top_p,
+                                                               repetition_penalty, seed)))
 
     @torch.inference_mode()
     def look(self, text: str) -> Look:
@@ -86,16 +87,6 @@ def open_lab(model: str | None = None, device: str | None = None) -> Lab:
     million = sum(p.numel() for p in network.parameters()) / 1e6
     print(f"gpt2lab: {name} ({million:.1f} M parameters, {tokenizer.n_vocab:,} tokens) on {_describe(chosen)}")
     return lab
-
-
-def find_model(name: str) -> Path:
-    """The directory of a model by name or path. Never downloads; FileNotFoundError says how to fetch it."""
-    if name == "mini":
-        return MINI
-    if Path(name).is_dir():
-        return Path(name)
-    from gpt2lab.download import cached_directory
-    return cached_directory(name)
 
 
 def best_device() -> str:

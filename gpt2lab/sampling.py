@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from gpt2lab.lab import Lab
 
 # %% auto #0
-__all__ = ['apply_temperature', 'top_k_filter', 'top_p_filter', 'apply_repetition_penalty', 'next_token_probs',
-           'left_pad_positions', 'window_start', 'generate', 'stream', 'generate_text', 'beam_step', 'Hypothesis',
-           'Candidate', 'BeamOutput', 'beam_search', 'FastDecoder']
+__all__ = ['apply_temperature', 'top_k_filter', 'top_p_filter', 'apply_repetition_penalty', 'next_token_probs', 'window_start',
+           'generate', 'stream', 'generate_text', 'beam_step', 'Hypothesis', 'Candidate', 'BeamOutput', 'beam_search',
+           'FastDecoder']
 
 # %% ../notebooks/05_sampling.ipynb #export-temperature
 def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
@@ -104,11 +104,6 @@ def _draw(probs: Tensor, generator: torch.Generator | None) -> Tensor:
     device = probs.device if generator is None else generator.device
     return torch.multinomial(probs.to(device), 1, generator=generator)[:, 0].to(probs.device)
 
-# %% ../notebooks/05_sampling.ipynb #export-positions
-def left_pad_positions(attention_mask: Tensor) -> Tensor:
-    """Positions (B, T) for a batch padded on the left: every row counts its own tokens from 0; padding gets 0."""
-    return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
-
 # %% ../notebooks/05_sampling.ipynb #export-padding
 def _check_padding(input_ids: Tensor, attention_mask: Tensor | None) -> list[int]:
     """How many tokens of padding stand before each row. ValueError unless all of it stands on the left."""
@@ -157,12 +152,11 @@ class _Reader:
             self.cache, self.starts = self.model.new_cache() if self.use_cache else None, starts
         first = min(starts)
         new = input_ids[:, first:] if fresh else input_ids[:, -1:]
-        mask = positions = None
+        mask = None
         if first < max(starts):
             columns = torch.arange(first, T, device=input_ids.device)
             mask = (columns >= torch.tensor(starts, device=input_ids.device)[:, None]).long()          # (B, T - first)
-            positions = left_pad_positions(mask)[:, -new.shape[1]:]
-        out = self.model(new, attention_mask=mask, position_ids=positions, cache=self.cache, logits_to_keep=1)
+        out = self.model(new, attention_mask=mask, cache=self.cache, logits_to_keep=1)
         return out.logits[:, -1].float()
 
     def reorder(self, rows: Tensor) -> None:

@@ -253,11 +253,7 @@ class Vocabulary:
         self.ids = {token: i for i, token in self.vocab.items()}                  # bytes -> id
         self.ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._bytes = self.vocab | special_ids                                    # every id that can be decoded
-
-    @property
-    def n_vocab(self) -> int:
-        """One more than the greatest id: the rows of the model's embedding."""
-        return max(self._bytes) + 1
+        self.n_vocab = max(self._bytes) + 1                                       # the rows of the model's embedding
 
     @property
     def eot_token(self) -> int:

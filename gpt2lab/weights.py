@@ -26,12 +26,13 @@ from torch.overrides import TorchFunctionMode
 
 import gpt2lab
 from .decoder import GPT2, GPT2Config
-from .download import REPOSITORIES, cached_directory
+from .download import cached_directory
 
 # %% auto #0
 __all__ = ['DTYPES', 'LONGEST_HEADER', 'LARGEST', 'PIECE', 'PREFIX', 'HEAD', 'TENSORFLOW', 'TRANSPOSED', 'IN_ORDER', 'MINI',
            'SHAPE', 'FIXED', 'OPENAI', 'Entry', 'read_safetensors_header', 'Stored', 'map_name', 'conv1d_to_linear',
-           'check_state', 'find_weights', 'read_config', 'from_pretrained', 'load_state', 'save_pretrained']
+           'check_state', 'find_weights', 'read_config', 'find_model', 'from_pretrained', 'load_state',
+           'save_pretrained']
 
 # %% ../notebooks/04_weights.ipynb #export-entry
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
@@ -93,15 +94,15 @@ def read_safetensors_header(path: str | Path) -> dict[str, Entry]:
     if not isinstance(header, dict):
         raise _damaged(path, "its header is no table of tensors")
     header.pop("__metadata__", None)
-    entries = {name: _read_entry(path, name, described, 8 + length) for name, described in header.items()}
-    end = 8 + length
-    for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
+    found = {name: _read_entry(path, name, described, 8 + length) for name, described in header.items()}
+    entries, end = dict(sorted(found.items(), key=lambda item: item[1][2:])), 8 + length
+    for name, entry in entries.items():
         if entry.start != end:
             raise _damaged(path, f"{name[:80]!r} begins at byte {entry.start:,}, but the one before it ends at {end:,}")
         end = entry.stop
     if end != size:
         raise _damaged(path, f"its tensors end at byte {end:,}, the file at {size:,}")
-    return dict(sorted(entries.items(), key=lambda item: item[1][2:]))
+    return entries
 
 # %% ../notebooks/04_weights.ipynb #export-stored
 PIECE = 1 << 20                            # bytes read at a time: small enough to stay in the processor's cache
@@ -240,8 +241,7 @@ def _fill(stored: Stored, turned: bool, device: torch.device, dtype: torch.dtype
 # %% ../notebooks/04_weights.ipynb #export-finite
 def _check_finite(tensor: Tensor, stored: Stored, dtype: torch.dtype) -> None:
     """ValueError if a number is NaN or infinite, in the file or because `dtype` cannot hold it."""
-    total = tensor.sum(dtype=torch.float64 if tensor.dtype == torch.float64 else torch.float32).item()
-    if math.isfinite(total) or tensor.isfinite().all():                    # finite numbers may add up to infinity
+    if all(math.isfinite(end.item()) for end in tensor.aminmax()):         # one pass, and no memory besides
         return
     if stored.whole().isfinite().all():
         raise ValueError(f"{stored.name!r} in {stored.path} has numbers too large for {dtype}: load it as torch.bfloat16 or "
@@ -440,18 +440,26 @@ def _empty_model(config: GPT2Config) -> GPT2:
     with torch.device("meta"), _NoStart():
         return GPT2(config)
 
+# %% ../notebooks/04_weights.ipynb #export-find-model
+def find_model(name_or_path: str | Path) -> Path:
+    """The folder of a model: "mini", a published size that was downloaded, or a folder itself. Never downloads.
+
+    FileNotFoundError says how to fetch a published size that is not here; ValueError when nothing has that name.
+    """
+    if name_or_path == "mini":
+        return MINI
+    return Path(name_or_path) if Path(name_or_path).is_dir() else cached_directory(str(name_or_path))
+
 # %% ../notebooks/04_weights.ipynb #export-from-pretrained
 def from_pretrained(name_or_path: str | Path, *, device: torch.device | str | None = None,
                     dtype: torch.dtype | None = None) -> GPT2:
-    """A GPT-2 ready to use: "mini", a published size that was downloaded, or a folder in one of the layouts of `find_weights`.
+    """A GPT-2 ready to use, by what `find_model` takes; a folder may hold any of the layouts of `find_weights`.
 
     Each tensor is made once, on `device` (default: the CPU), in `dtype` (default: float32); the model is in eval mode.
     Raises FileNotFoundError when a file is missing, ValueError when it is not a whole GPT-2, ImportError for a TensorFlow
     checkpoint without TensorFlow. No code from a file is ever run.
     """
-    directory = MINI if name_or_path == "mini" else Path(name_or_path)
-    if name_or_path in REPOSITORIES and not directory.is_dir():
-        directory = cached_directory(str(name_or_path))
+    directory = find_model(name_or_path)
     config, stored = read_config(directory), find_weights(directory)
     blocks = {match[1] for name in stored if (match := re.match(r"h\.(\d+)\.", map_name(name) or ""))}
     if config.n_layer > len(blocks):                                       # or building it might never end

@@ -77,7 +77,6 @@ def test_the_doctor_of_this_machine_finds_nothing_missing(run):
     ("Python", lambda m: m.setattr(doctor.sys, "version_info", (3, 10, 9)), "FAIL"),
     ("free disk", lambda m: m.setattr(doctor, "FREE_DISK", 1e18), "FAIL"),
     ("mini", lambda m: m.setattr("gpt2lab.weights.MINI", doctor.Path("no/such/directory")), "FAIL"),
-    ("mini", lambda m: m.setattr("gpt2lab.lab.MINI", doctor.Path("no/such/directory")), "FAIL"),
     ("torch", lambda m: m.setattr(doctor, "tested_versions", lambda path: {"torch": "0.1"}), "NOTE"),
     ("real GPT-2", lambda m: m.setattr("huggingface_hub.constants.HF_HUB_CACHE", "no/such/directory"), "NOTE"),
 ])

@@ -4,6 +4,7 @@ import torch
 
 from gpt2lab.decoder import GPT2, GPT2Config
 from gpt2lab.lab import Lab, open_lab
+from gpt2lab.sampling import generate, stream
 from gpt2lab.tokenizer import train_bpe
 from gpt2lab.weights import save_pretrained
 
@@ -155,10 +156,20 @@ def test_a_prompt_that_is_too_long_is_refused_with_both_numbers(small):
         open_lab(str(small), "cpu").complete("!" * 20)
 
 
-def test_writing_stops_at_the_last_position(small):
+def test_writing_goes_on_past_the_last_position_as_sampling_does(small):
     lab = open_lab(str(small), "cpu")
-    assert len(list(lab.stream("!" * 10, 100))) <= 6
-    assert lab.complete("!" * 16, 100) == "!" * 16
+    for length in (10, 16):
+        ids = lab.encode("!" * length)
+        written = list(lab.stream("!" * length, 30))
+        assert length + len(written) > 16 and written == generate(lab.model, ids, max_new_tokens=len(written))[0, length:].tolist()
+
+
+def test_every_setting_of_sampling_is_passed_on(lab):
+    ids, settings = lab.encode(PROMPT), {"temperature": 1.3, "top_k": 20, "top_p": 0.7, "repetition_penalty": 1.4}
+    expected = stream(lab.model, ids, max_new_tokens=20, do_sample=True, generator=torch.Generator().manual_seed(5), **settings)
+    assert list(lab.stream(PROMPT, 20, seed=5, **settings)) == [i for i in expected if i != lab.tokenizer.eot_token]
+    assert len({lab.complete(PROMPT, 20, seed=5, **{**settings, name: value}) for name, value in
+                {"top_p": 0.7, "top_k": None, "repetition_penalty": 1.0, "temperature": 0.4}.items()}) == 4
 
 
 def test_look_gives_every_attention_and_hidden_state(lab):

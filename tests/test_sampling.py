@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from transformers.generation.logits_process import (LogitsProcessorList, RepetitionPenaltyLogitsProcessor, TemperatureLogitsWarper,
                                                     TopKLogitsWarper, TopPLogitsWarper)
 
-from gpt2lab.sampling import (apply_repetition_penalty, apply_temperature, beam_step, left_pad_positions, next_token_probs,
+from gpt2lab.decoder import left_pad_positions
+from gpt2lab.sampling import (apply_repetition_penalty, apply_temperature, beam_step, next_token_probs,
                               top_k_filter, top_p_filter, window_start)
 
 NO = float("-inf")

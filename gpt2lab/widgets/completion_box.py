@@ -58,7 +58,8 @@ class CompletionBox(WritingWidget):
             texts = token_texts(lab.tokenizer, prompt_ids)
             if not self._show(turn, tokens=list(texts), n_prompt=len(texts), chances=[], rows=b"", message="", busy=True):
                 return
-            for token in lab.stream(self.prompt, self.max_new_tokens, self.temperature, seed=self.seed):
+            room = max(0, lab.model.config.n_positions - len(prompt_ids))      # what is drawn afterwards needs one pass over all
+            for token in lab.stream(self.prompt, min(self.max_new_tokens, room), self.temperature, seed=self.seed):
                 written.append(int(token))
                 texts += token_texts(lab.tokenizer, [int(token)])
                 if not self._show(turn, tokens=list(texts)):

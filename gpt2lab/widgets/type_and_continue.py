@@ -1,14 +1,14 @@
 """Type, pause, and the model goes on: every setting of sampling at hand, each token shaded by how likely it was."""
 from __future__ import annotations
 
-import itertools
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import traitlets
 
-from gpt2lab.sampling import next_token_probs, stream
+from gpt2lab.sampling import next_token_probs
 from gpt2lab.widgets._base import check_text, escape, token_texts
 from gpt2lab.widgets._writing import WritingWidget
 
@@ -17,7 +17,7 @@ EXAMPLES = ({}, {"temperature": 1.0}, {"temperature": 1.0, "top_p": 0.9}, {"repe
 
 
 class TypeAndContinue(WritingWidget):
-    """A text box that the model writes on in, token by token, under the settings of `gpt2lab.sampling.stream`.
+    """A text box that the model writes on in, token by token, under the settings of `Lab.stream`.
 
     lab: an opened lab. Temperature 0 takes the likeliest token; any other draws. The page form holds the same prompt
     continued under the settings of `examples` (dicts of temperature, top_k, top_p, repetition_penalty, seed).
@@ -68,15 +68,8 @@ class TypeAndContinue(WritingWidget):
         ids = [token for token, _ in written]
         return {"tokens": token_texts(self._lab.tokenizer, ids), "chances": self._likely(ids), "times": [round(ms, 1) for _, ms in written]}
 
-    def _tokens(self, settings: dict[str, Any]) -> Any:
-        """Token ids as `stream` yields them, without the end-of-text token."""
-        end = self._lab.tokenizer.eot_token
-        temperature, top_k, top_p, penalty = _meant(settings)
-        generator = torch.Generator().manual_seed(settings["seed"])
-        ids = stream(self._lab.model, self._lab.encode(check_text(self.prompt, "the prompt")), max_new_tokens=self.max_new_tokens,
-                     do_sample=temperature > 0, temperature=temperature or 1.0, top_k=top_k, top_p=top_p,
-                     repetition_penalty=penalty, eos_token_id=end, generator=generator)
-        return itertools.takewhile(lambda token: token != end, map(int, ids))
+    def _tokens(self, settings: dict[str, Any]) -> Iterator[int]:
+        return self._lab.stream(check_text(self.prompt, "the prompt"), self.max_new_tokens, *_meant(settings), settings["seed"])
 
     @torch.inference_mode()
     def _likely(self, written: list[int]) -> list[float]:

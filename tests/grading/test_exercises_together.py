@@ -171,7 +171,7 @@ def test_filters_and_penalty_as_in_the_package(sampling_pieces):
 def test_positions_and_beams_as_in_the_package(sampling_pieces):
     torch.manual_seed(0)
     mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 1]])
-    assert sampling_pieces["left_pad_positions"](mask).equal(gpt2lab.sampling.left_pad_positions(mask))
+    assert sampling_pieces["left_pad_positions"](mask).equal(gpt2lab.decoder.left_pad_positions(mask))
     for K in (1, 3, 5):
         scores, log_probs = -torch.rand(K), torch.randn(K, 11).log_softmax(-1)
         *mine, finished = sampling_pieces["beam_step"](scores, log_probs, 4)
