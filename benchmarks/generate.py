@@ -1,8 +1,9 @@
 """One table: tokens written by our `generate` and by Hugging Face's, same shape, same run, beside what the machine can do at best.
 
-The model has the shape of the 124M GPT-2 and random weights. `limit` is the time in which this machine reads the weights of one
-token once, at the best rate any of the readers below reached; a batch of 8 shares that reading. The contestants
-take turns, and the fastest tenth of the tokens counts, because other programs only ever slow one down.
+The model has the shape of the 124M GPT-2 and random weights; its fast path is `FastDecoder` on a CPU, `GraphDecoder` on a GPU.
+`limit` is the time in which this machine reads the weights of one token once, at the best rate any of the readers below
+reached; a batch of 8 shares that reading. The contestants take turns, and the fastest tenth of the tokens counts, because
+other programs only ever slow one down.
     python benchmarks/generate.py [--rounds 5] [--new 24] [--threads 2] [--device cpu] [--context 1000]
 """
 from __future__ import annotations
@@ -20,7 +21,8 @@ from transformers import GPT2Config as TheirConfig
 from transformers import GPT2LMHeadModel
 
 from gpt2lab.decoder import GPT2, GPT2Config
-from gpt2lab.sampling import FastDecoder, generate
+from gpt2lab.fast_decoder import FastDecoder, GraphDecoder
+from gpt2lab.sampling import generate
 
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -127,11 +129,9 @@ def main() -> None:
     print(f"{'case':<46} {'ours':>8} {'HF':>10} {'limit':>8} {'HF / ours':>10} {'of limit':>8}")
     limit = {dtype: weights * dtype.itemsize / rate for dtype in (torch.float32, *HALVES)}
 
-    single, exact = {"ours": ours, "theirs": theirs}, ours
-    if device.type == "cpu":
-        exact = FastDecoder(ours, torch.float32)
-        times = per_token(16, 1, single, options)
-        print(row("batch 1, float32, the plain model, behind 16", times["ours"], times["theirs"], limit[torch.float32]), flush=True)
+    single, exact = {"ours": ours, "theirs": theirs}, FastDecoder(ours, torch.float32) if device.type == "cpu" else GraphDecoder(ours)
+    times = per_token(16, 1, single, options)
+    print(row("batch 1, float32, the plain model, behind 16", times["ours"], times["theirs"], limit[torch.float32]), flush=True)
     times = per_token(16, 1, {"ours": exact, "theirs": theirs}, options)
     print(row("batch 1, float32, behind 16", times["ours"], times["theirs"], limit[torch.float32]), flush=True)
     long = per_token(options.context, 1, {"ours": exact}, options)["ours"]
@@ -142,7 +142,7 @@ def main() -> None:
     their_halves = {str(dtype): GPT2LMHeadModel(theirs.config).eval().to(device, dtype) for dtype in HALVES}
     for half in their_halves.values():
         half.generation_config.eos_token_id = None
-    quick = {"ours": FastDecoder(ours) if device.type == "cpu" else GPT2(ours.config).eval().to(device, torch.float16)}
+    quick = {"ours": FastDecoder(ours) if device.type == "cpu" else GraphDecoder(GPT2(ours.config).eval().to(device, torch.float16))}
     times = per_token(16, 1, {**quick, "theirs": theirs, **their_halves}, options)
     best = min((name for name in times if name != "ours"), key=times.get)
     best_name = {"theirs": "float32"}.get(best, best.removeprefix("torch."))

@@ -5,25 +5,20 @@
 # %% ../notebooks/05_sampling.ipynb #imports
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .attention import KVCache
-from .decoder import GPT2, Block, GPT2Output
+from .decoder import GPT2
 
 if TYPE_CHECKING:
     from gpt2lab.lab import Lab
 
 # %% auto #0
 __all__ = ['apply_temperature', 'top_k_filter', 'top_p_filter', 'apply_repetition_penalty', 'next_token_probs', 'window_start',
-           'generate', 'stream', 'generate_text', 'beam_step', 'Hypothesis', 'Candidate', 'BeamOutput', 'beam_search',
-           'FastDecoder']
+           'generate', 'stream', 'generate_text', 'beam_step', 'Hypothesis', 'Candidate', 'BeamOutput', 'beam_search']
 
 # %% ../notebooks/05_sampling.ipynb #export-temperature
 def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
@@ -388,110 +383,3 @@ def _best_texts(input_ids: Tensor, searches: list[_BeamRow], pad: int) -> BeamOu
                        dtype=input_ids.dtype, device=input_ids.device)
     return BeamOutput(torch.cat([input_ids, new.reshape(len(found), length)], dim=1),
                       torch.tensor([texts[0].score for texts in found]), found, [search.trace for search in searches])
-
-# %% ../notebooks/05_sampling.ipynb #export-row-products
-def _row_products(weights: list[Tensor], biases: list[Tensor | None], dtype: torch.dtype) -> list[Callable[[Tensor], Tensor]]:
-    """For each matrix (out, in) of one kind a function from x (1, in) to x W^T + b (1, out), in the faster of two layouts.
-
-    Which one that is depends on format, shape and processor: both are timed here, over all the matrices, so that none of
-    them waits in the processor's cache. ValueError when a weight is too large for the format.
-    """
-    rows = [weight.detach().to(dtype).contiguous() for weight in weights]
-    if not all(row.isfinite().all() for row in rows):
-        largest = max(weight.abs().max().item() for weight in weights)
-        raise ValueError(f"a weight reaches {largest:.3g}: float16 ends at 65,504, use dtype=torch.float32")
-    columns = [row.T.contiguous() for row in rows]                     # (in, out)
-    added = [None if bias is None else bias.detach().to(dtype) for bias in biases]
-    ways = [[partial(F.linear, weight=row, bias=bias) for row, bias in zip(rows, added)],
-            [partial(_by_columns, weight=column, bias=bias) for column, bias in zip(columns, added)]]
-    x = torch.ones(1, rows[0].shape[1], dtype=dtype)
-    return min(ways, key=lambda way: _fastest_pass(way, x))
-
-
-def _by_columns(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return x @ weight if bias is None else torch.addmm(bias, x, weight)
-
-
-def _fastest_pass(products: list[Callable[[Tensor], Tensor]], x: Tensor, passes: int = 4) -> float:
-    times = []
-    for _ in range(passes):
-        start = time.perf_counter()
-        for product in products:
-            product(x)
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-# %% ../notebooks/05_sampling.ipynb #export-half-cache
-class _HalfCache(KVCache):
-    """Keys as ever; values in float16 and turned round, (B, H, d, room), since a long row is what a product streams fastest."""
-
-    def update(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Append k and v (B, H, T, d) in float32; return all keys and values (B, H, length, d), the values in float32."""
-        keys, values = self.append(k, v)
-        return keys, v if values.shape == v.shape else values.float()  # the new ones alone: nothing is lost
-
-    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Append as `update` does; return all keys and values (B, H, length, d), the values in float16, a view of the rows."""
-        self._check(k, v)
-        end = self.length + k.shape[-2]
-        if self._keys is None or end > self._keys.shape[-2]:
-            room = max(end, 2 * self.length, 64)
-            self._keys, self._values = (F.pad(old, (0, 0, 0, room - self.length)) if i == 0 else F.pad(old, (0, room - self.length))
-                                        for i, old in enumerate(self._held(k, v)))
-        self._keys[:, :, self.length:end] = k
-        self._values[..., self.length:end] = v.mT
-        self.length = end
-        return self._keys[:, :, :end], self._values[..., :end].mT
-
-    def _held(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        if self._keys is None:
-            return k[:, :, :0], v[:, :, :0].mT.half()
-        return self._keys[:, :, :self.length], self._values[..., :self.length]
-
-# %% ../notebooks/05_sampling.ipynb #export-fast-block
-def _fast_block(x: Tensor, block: Block, products: tuple[Callable[[Tensor], Tensor], ...], store: KVCache, dtype: torch.dtype) -> Tensor:
-    """One token (1, C) through a block: matrices and values in `dtype`, all else in float32."""
-    to_qkv, from_heads, up, down = products
-    q, k, v = to_qkv(block.ln_1(x).to(dtype)).float().view(3, 1, block.attn.n_head, 1, -1)                      # (1, H, 1, d) each
-    keys, values = store.append(k, v) if isinstance(store, _HalfCache) else store.update(k, v)                  # (1, H, S, d)
-    shares = torch.bmm(q[0] * q.shape[-1] ** -0.5, keys[0].mT).softmax(-1)                                      # (H, 1, S)
-    mixed = torch.bmm(shares.to(values.dtype), values[0])              # (H, 1, d)
-    x = x + from_heads(mixed.view(1, -1).to(dtype))
-    wide = up(block.ln_2(x).to(dtype)).float()                         # (1, 4C)
-    return x + down(F.gelu(wide, approximate="tanh").to(dtype))
-
-# %% ../notebooks/05_sampling.ipynb #export-fast
-class FastDecoder:
-    """A GPT2 that writes single tokens from copies of its matrices in `dtype`; for `generate`, `stream`, `beam_search`.
-
-    A prompt, a batch or a masked text runs through the model itself. dtype is torch.float16, or torch.float32 for exact
-    numbers. The model must be in float32 on the CPU; the copies take half as much memory again, or as much again.
-    """
-
-    def __init__(self, model: GPT2, dtype: torch.dtype = torch.float16) -> None:
-        if model.wte.weight.dtype != torch.float32 or model.wte.weight.device.type != "cpu":
-            raise ValueError(f"the model is {model.wte.weight.dtype} on {model.wte.weight.device}: this path is for float32 on "
-                             "the CPU; elsewhere use model.half()")
-        if dtype not in (torch.float16, torch.float32):
-            raise ValueError(f"dtype={dtype}: choose torch.float16 or torch.float32")
-        self.model, self.config, self.dtype = model, model.config, dtype
-        self.centre = model.wte.weight.detach().mean(0)                # logits lie far from 0; around 0 float16 is finest
-        self.head, = _row_products([model.wte.weight.detach() - self.centre], [None], dtype)
-        kinds = zip(*((block.attn.c_attn, block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj) for block in model.h))
-        self.products = list(zip(*(_row_products([part.weight for part in kind], [part.bias for part in kind], dtype) for kind in kinds)))
-
-    def new_cache(self) -> list[KVCache]:
-        """An empty cache, as `GPT2.new_cache`."""
-        return [_HalfCache() if self.dtype == torch.float16 else KVCache() for _ in self.model.h]
-
-    def __call__(self, input_ids: Tensor, *, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
-                 cache: list[KVCache] | None = None, logits_to_keep: int = 0) -> GPT2Output:
-        """As `GPT2.forward`: one token behind a cache takes the fast way."""
-        if cache is None or attention_mask is not None or input_ids.shape != (1, 1) or not 0 < cache[0].length < self.config.n_positions:
-            return self.model(input_ids, attention_mask=attention_mask, position_ids=position_ids, cache=cache,
-                              logits_to_keep=logits_to_keep)
-        x = self.model.wte.weight[input_ids[0]] + self.model.wpe.weight[cache[0].length]          # (1, C)
-        for block, products, store in zip(self.model.h, self.products, cache):
-            x = _fast_block(x, block, products, store, self.dtype)
-        x = self.model.ln_f(x)
-        return GPT2Output((self.head(x.to(self.dtype)).float() + x @ self.centre)[None])          # (1, 1, V)

@@ -18,7 +18,7 @@ from packaging.version import Version
 COURSE = Path(__file__).resolve().parents[1]
 UNTRACKED = {".venv", "_build", "_docs", "_proc", "__pycache__", ".git", ".pytest_cache", ".ruff_cache", ".hypothesis", "runs",
              ".ipynb_checkpoints", ".jupyter_cache", "submitted", "autograded", "feedback", "gradebook.db"}
-FLOORS = ("tokenizer", "attention", "decoder", "weights", "sampling", "lora", "finetuning", "quantization", "prompting", "evaluation",
+FLOORS = ("tokenizer", "attention", "decoder", "weights", "sampling", "fast_decoder", "lora", "finetuning", "quantization", "prompting", "evaluation",
           "distillation", "formats")       # in the order of the chapters
 GROUND = {"corpus", "download"}            # stand under every floor
 
