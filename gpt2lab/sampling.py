@@ -354,7 +354,7 @@ def beam_search(model: GPT2, input_ids: Tensor, num_beams: int, *, max_new_token
     when it cannot become better at any length up to max_new_tokens. Arguments else as in `generate`.
     """
     padding, (stops, pad) = _check_padding(input_ids, attention_mask), _stop_tokens(eos_token_id, pad_token_id)
-    (B, T), width = input_ids.shape, max(2, 1 + len(stops)) * num_beams        # enough that num_beams of them run on
+    B, width = len(input_ids), max(2, 1 + len(stops)) * num_beams        # enough that num_beams of them run on
     _check_beams(num_beams, width, model.config.vocab_size, max_new_tokens, early_stopping, repetition_penalty)
     searches = [_BeamRow(num_beams, length_penalty, early_stopping, max_new_tokens, stops) for _ in range(B)]
     reader, ids, scores = _Reader(model, padding, use_cache), input_ids, torch.zeros(B, 1, device=input_ids.device)

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
+import transformers
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
 
 from gpt2lab.book import OFFLINE, forget_stale_outputs
+from gpt2lab.tokenizer import Tokenizer
+from gpt2lab.weights import MINI
 
 COURSE = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((COURSE / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -50,18 +54,24 @@ def _cached(cache, path: Path):
 
 def _execute(cache, path: Path):
     notebook = nbformat.read(path, 4)
+    seconds = _run(notebook, path)
+    record = cache.add_nb_to_project(str(path))
+    cache.cache_notebook_bundle(CacheBundleIn(notebook, record.uri, data={"execution_seconds": seconds}),
+                                check_validity=False, overwrite=True)
+    return notebook, seconds
+
+
+def _run(notebook, path: Path, **environment: str) -> float:
+    """Fill in the outputs; the seconds it took."""
     before = dict(os.environ)
-    os.environ.update(OFFLINE)             # the kernel inherits it
+    os.environ.update(OFFLINE, **environment)          # the kernel inherits it
     try:
         result = single_nb_execution(notebook, cwd=str(path.parent), timeout=SECONDS_A_CELL, allow_errors=False)
     finally:
         os.environ.clear()
         os.environ.update(before)
     assert result.err is None, f"{path.name} stopped:\n{result.exc_string[-6000:]}"
-    record = cache.add_nb_to_project(str(path))
-    cache.cache_notebook_bundle(CacheBundleIn(notebook, record.uri, data={"execution_seconds": result.time}),
-                                check_validity=False, overwrite=True)
-    return notebook, result.time
+    return result.time
 
 
 def outputs(notebook):
@@ -105,6 +115,26 @@ def test_its_output_tells_nothing_of_this_machine(path, executed):
     for name, output in outputs(executed(path)[0]):
         shown = " ".join([output.get("text", ""), *(v for k, v in output.get("data", {}).items() if k.startswith("text/"))])
         assert str(COURSE) not in shown and str(Path.home()) + "/" not in shown and sys.prefix not in shown, f"cell {name} shows a path"
+
+
+@pytest.fixture(scope="session")
+def another_model(tmp_path_factory):
+    """A folder as `transformers` leaves it: as many layers, heads and positions as GPT-2, in shards, random and narrow."""
+    folder = tmp_path_factory.mktemp("models") / "another"
+    tokenizer = Tokenizer.load(MINI)
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(n_embd=96, vocab_size=tokenizer.n_vocab, bos_token_id=tokenizer.eot_token, eos_token_id=tokenizer.eot_token)
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder, max_shard_size="2MB")
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+    tokenizer.save(folder)
+    return folder
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem >= "04"], ids=lambda p: p.stem)
+def test_it_runs_with_another_model(path, another_model):
+    notebook = nbformat.read(path, 4)
+    _run(notebook, path, GPT2LAB_MODEL=str(another_model))
+    assert any(f"gpt2lab: {another_model}" in output.get("text", "") for _, output in outputs(notebook))
 
 
 def test_a_notebook_that_reaches_for_the_network_would_fail():
