@@ -54,7 +54,7 @@ class CompletionBox(WritingWidget):
     def _write(self, turn: int) -> None:
         lab, written = self._lab, []
         try:
-            prompt_ids = lab.tokenizer.encode(check_text(self.prompt, "the prompt")) or [lab.tokenizer.eot_token]
+            prompt_ids = lab.encode(check_text(self.prompt, "the prompt"))[0].tolist()
             texts = token_texts(lab.tokenizer, prompt_ids)
             if not self._show(turn, tokens=list(texts), n_prompt=len(texts), chances=[], rows=b"", message="", busy=True):
                 return

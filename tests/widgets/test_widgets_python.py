@@ -221,6 +221,16 @@ def test_completion_with_no_room_left(tiny_lab):
     assert "no position left" in box.message
 
 
+def test_completion_writes_as_far_as_its_picture_reaches(tiny_lab):
+    box = widgets.CompletionBox(tiny_lab, " cat" * 157, max_new_tokens=10, temperature=1.0)
+    assert not box.message and 157 < len(box.tokens) <= 160 and box.rows
+
+
+def test_completion_takes_what_is_typed_as_text(tiny_lab):
+    box = widgets.CompletionBox(tiny_lab, "the <|endoftext|> cat", max_new_tokens=3)
+    assert not box.message and "".join(box.tokens[:box.n_prompt]) == "the <|endoftext|> cat"
+
+
 def test_completion_refuses_nonsense(tiny_lab):
     for options, words in (({"max_new_tokens": 0}, "at least 1"), ({"temperature": -1}, "likeliest")):
         with pytest.raises(ValueError, match=words):
