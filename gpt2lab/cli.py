@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,7 @@ app = typer.Typer(help="gpt2lab: build GPT-2 one piece at a time.", no_args_is_h
 COURSE = Path(__file__).resolve().parents[1]
 
 
-class Size(str, Enum):
+class Size(StrEnum):
     """The published sizes."""
     small = "gpt2"
     medium = "gpt2-medium"

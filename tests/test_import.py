@@ -43,4 +43,4 @@ def test_open_lab_is_found_when_asked_for():
 
 def test_a_name_that_is_not_there_says_so():
     with pytest.raises(AttributeError, match="no_such_thing"):
-        gpt2lab.no_such_thing
+        assert gpt2lab.no_such_thing

@@ -101,6 +101,11 @@ def test_what_the_doctor_looks_for_is_what_is_installed():
     assert set(INSTRUCTOR) <= {canonicalize_name(Requirement(r).name) for r in PROJECT["optional-dependencies"]["dev"]}
 
 
+def test_the_linter_finds_nothing():
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", str(COURSE)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 # ---------------------------------------------------------------- generated files
 
 def exported_modules() -> list[Path]:

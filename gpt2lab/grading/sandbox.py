@@ -103,7 +103,7 @@ def _mac_profile(runtime: Path, work: Path, hidden: list[str]) -> str:
     def folders(paths: list[str]) -> str:
         return " ".join(f'(subpath "{os.path.realpath(p)}")' for p in paths)
 
-    allowed = [p for p in readable_paths() if not Path("/dev") in Path(p).parents] + [str(runtime)]
+    allowed = [p for p in readable_paths() if Path("/dev") not in Path(p).parents] + [str(runtime)]
     return (
         "(version 1)(allow default)(deny network*)(deny process-fork)(deny signal (target others))(deny file-write*)"
         f"(deny file-read-data {folders([*hidden, str(Path.home())])})"

@@ -265,7 +265,7 @@ DECODE = Check(
     cases=(
         Case("words", lambda rng: args([267, 259, 265, 0], VOCAB, SPECIAL_TOKENS), compare=exact()),
         Case("one character in several tokens", lambda rng: args([269, *ids_of("🙂".encode()[2:]), *ids_of("é日".encode())], VOCAB, SPECIAL_TOKENS),
-             
+
              compare=exact()),
         Case("special tokens", lambda rng: args([267, SPECIAL_TOKENS[END], 258], VOCAB, SPECIAL_TOKENS), compare=exact()),
         Case("half a character", lambda rng: args([*ids_of(b"a\xc3"), 258], VOCAB, SPECIAL_TOKENS), compare=exact()),
