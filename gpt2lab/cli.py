@@ -63,10 +63,14 @@ def book(execute: Annotated[bool, typer.Option(help="Run the notebooks; their ou
 def generate() -> None:
     """Regenerate every generated file: package floors from the notebooks, exercises from their solutions."""
     from nbdev.export import nb_export     # the whole nbdev-export would also rewrite gpt2lab/__init__.py
+    from nbdev.maker import ModuleMaker
 
     from gpt2lab.grading.release import generate as release
+
+    def anew(**how) -> ModuleMaker:        # a notebook's second module, `#| export lora`, would be appended to what is there
+        return ModuleMaker(**{**how, "is_new": True})
     for notebook in sorted((COURSE / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        nb_export(notebook, lib_path=COURSE / "gpt2lab")
+        nb_export(notebook, lib_path=COURSE / "gpt2lab", mod_maker=anew)
     release(COURSE)
 
 

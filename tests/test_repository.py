@@ -18,7 +18,7 @@ from packaging.version import Version
 COURSE = Path(__file__).resolve().parents[1]
 UNTRACKED = {".venv", "_build", "_docs", "_proc", "__pycache__", ".git", ".pytest_cache", ".ruff_cache", ".hypothesis", "runs",
              ".ipynb_checkpoints", ".jupyter_cache", "submitted", "autograded", "feedback", "gradebook.db"}
-FLOORS = ("tokenizer", "attention", "decoder", "weights", "sampling", "finetuning", "quantization", "prompting", "evaluation",
+FLOORS = ("tokenizer", "attention", "decoder", "weights", "sampling", "lora", "finetuning", "quantization", "prompting", "evaluation",
           "distillation", "formats")       # in the order of the chapters
 GROUND = {"corpus", "download"}            # stand under every floor
 
@@ -104,13 +104,13 @@ def test_what_the_doctor_looks_for_is_what_is_installed():
 # ---------------------------------------------------------------- generated files
 
 def exported_modules() -> list[Path]:
-    """The modules that notebooks write: the names after `#| default_exp`."""
-    found = []
+    """The modules that notebooks write: the names after `#| default_exp`, and after `#| export` for a second one."""
+    found = {}
     for path in notebooks("notebooks"):
         for cell in nbformat.read(path, 4).cells:
-            if match := re.match(r"#\|\s*default_exp\s+(\w+)", cell.source):
-                found.append(COURSE / "gpt2lab" / f"{match[1]}.py")
-    return found
+            if match := re.match(r"#\|\s*(?:default_exp|exporti?)[ \t]+(\w+)", cell.source):
+                found[COURSE / "gpt2lab" / f"{match[1]}.py"] = None
+    return list(found)
 
 
 def test_generating_anew_changes_nothing(tmp_path):
