@@ -27,10 +27,10 @@ class Processes:
         return self.rank == 0
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """What training calls instead of the model, so that gradients become means over all processes. Once, before the optimizer."""
+        """What training calls, so that gradients become means over all processes. Once, before the optimizer is made."""
         return model
 
-    def accumulating(self, last: bool) -> AbstractContextManager:
+    def accumulating(self, module: nn.Module, last: bool) -> AbstractContextManager:
         """Around forward and backward of a micro-batch: processes talk about gradients after the last one only."""
         return nullcontext()
 
@@ -46,14 +46,14 @@ class Processes:
         norm = nn.utils.clip_grad_norm_(parameters, max_norm)
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
-    def states(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict, dict]:
-        """Both state_dicts as one process alone would have them; all processes call, the main one gets them."""
-        return model.state_dict(), optimizer.state_dict()
+    def state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
+        """All numbers of model and optimizer, as one process alone would have them; all processes call, the main one gets them."""
+        return {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, model_state: dict, optimizer_state: dict) -> None:
-        """The way back; each process passes the same states, from any number of processes."""
-        model.load_state_dict(model_state)
-        optimizer.load_state_dict(optimizer_state)
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict) -> None:
+        """Put back what `state` returned, in any number of processes; each passes the same."""
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
 
 
 class DataParallel(Processes):
@@ -63,11 +63,10 @@ class DataParallel(Processes):
         self.rank, self.world_size, self.device = dist.get_rank(), dist.get_world_size(), device
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        self.module = nn.parallel.DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None)
-        return self.module
+        return nn.parallel.DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None)
 
-    def accumulating(self, last: bool) -> AbstractContextManager:
-        return nullcontext() if last else self.module.no_sync()
+    def accumulating(self, module: nn.Module, last: bool) -> AbstractContextManager:
+        return nullcontext() if last else module.no_sync()
 
     def total(self, tensor: Tensor) -> Tensor:
         summed = tensor.detach().to(self.device, copy=True)
@@ -92,14 +91,13 @@ class Sharded(DataParallel):
         mesh = init_device_mesh(self.device.type, (self.world_size,))
         for block in model.h:
             fully_shard(block, mesh=mesh)
-        self.module = fully_shard(model, mesh=mesh)                    # in place: what no block has, wte, wpe and ln_f
-        return self.module
+        return fully_shard(model, mesh=mesh)                           # in place: what no block has, wte, wpe and ln_f
 
-    def accumulating(self, last: bool) -> AbstractContextManager:
-        self.module.set_requires_gradient_sync(last)
+    def accumulating(self, module: nn.Module, last: bool) -> AbstractContextManager:
+        module.set_requires_gradient_sync(last)
         return nullcontext()
 
-    def states(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict, dict]:
+    def state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
         def whole(state):
             if isinstance(state, dict):
                 return {name: whole(part) for name, part in state.items()}
@@ -107,20 +105,20 @@ class Sharded(DataParallel):
                 return state
             tensor = state.full_tensor()                               # all processes give their part
             return tensor.cpu() if self.is_main else None
-        return whole(model.state_dict()), whole(optimizer.state_dict())
+        return whole(super().state(model, optimizer))
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, model_state: dict, optimizer_state: dict) -> None:
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict) -> None:
         from torch.distributed.tensor import distribute_tensor
 
-        def part(tensor, like):
-            if not hasattr(like, "device_mesh") or tensor.shape != like.shape:       # a count of steps
-                return tensor
-            return distribute_tensor(tensor.to(self.device), like.device_mesh, like.placements)
+        def part(value, like):
+            if not hasattr(like, "device_mesh") or value.shape != like.shape:        # a count of steps
+                return value
+            return distribute_tensor(value.to(self.device), like.device_mesh, like.placements)
         own, parameters = model.state_dict(), [p for group in optimizer.param_groups for p in group["params"]]
-        model.load_state_dict({name: part(tensor, own[name]) for name, tensor in model_state.items()})
-        moments = {i: {name: part(value, parameters[i]) for name, value in state.items()}
-                   for i, state in optimizer_state["state"].items()}
-        optimizer.load_state_dict({**optimizer_state, "state": moments})
+        moments = {i: {name: part(value, parameters[i]) for name, value in of_one.items()}
+                   for i, of_one in state["optimizer"]["state"].items()}
+        super().load(model, optimizer, {"model": {name: part(value, own[name]) for name, value in state["model"].items()},
+                                        "optimizer": {**state["optimizer"], "state": moments}})
 
 
 def find_processes(model: nn.Module, fsdp: bool = False) -> Processes:
