@@ -41,19 +41,20 @@ class Processes:
     def same(self, what: str, number: int) -> None:
         """ValueError on every process unless `number` is the same on all; waits for all."""
 
-    def clip(self, parameters: list[nn.Parameter], max_norm: float) -> Tensor:
-        """Scale the gradients together down to a norm of at most `max_norm`; the norm before that, of the whole model."""
-        norm = nn.utils.clip_grad_norm_(parameters, max_norm)
+    def clip(self, model: nn.Module, max_norm: float) -> Tensor:
+        """Scale the gradients together down to a norm of at most `max_norm`; the norm before that, of the whole model, a scalar."""
+        norm = nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], max_norm)
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
     def state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
-        """All numbers of model and optimizer, as one process alone would have them; all processes call, the main one gets them."""
+        """All numbers of both, as one process alone would have them; all processes call, the main one gets them."""
         return {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict) -> None:
-        """Put back what `state` returned, in any number of processes; each passes the same."""
+        """Put back what `state` returned, or only its "model"; each process passes the same, however many had written it."""
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
 
 
 class DataParallel(Processes):
@@ -115,10 +116,12 @@ class Sharded(DataParallel):
                 return value
             return distribute_tensor(value.to(self.device), like.device_mesh, like.placements)
         own, parameters = model.state_dict(), [p for group in optimizer.param_groups for p in group["params"]]
-        moments = {i: {name: part(value, parameters[i]) for name, value in of_one.items()}
-                   for i, of_one in state["optimizer"]["state"].items()}
-        super().load(model, optimizer, {"model": {name: part(value, own[name]) for name, value in state["model"].items()},
-                                        "optimizer": {**state["optimizer"], "state": moments}})
+        parts = {"model": {name: part(value, own[name]) for name, value in state["model"].items()}}
+        if "optimizer" in state:
+            moments = {i: {name: part(value, parameters[i]) for name, value in of_one.items()}
+                       for i, of_one in state["optimizer"]["state"].items()}
+            parts["optimizer"] = {**state["optimizer"], "state": moments}
+        super().load(model, optimizer, parts)
 
 
 def find_processes(model: nn.Module, fsdp: bool = False) -> Processes:
