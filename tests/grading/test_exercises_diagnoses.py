@@ -14,7 +14,7 @@ from gpt2lab.grading.report import judge, run_here
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = {"tokenizer": "01_tokenizer", "attention": "02_attention", "decoder": "03_decoder", "weights": "04_weights",
-            "sampling": "05_sampling"}  # fmt: skip
+            "sampling": "05_sampling", "quantization": "07_quantization"}  # fmt: skip
 PIECES = [piece for piece in all_pieces() if piece.partition(".")[0] in CHAPTERS]
 WRONG = [answer for name in CHAPTERS.values() for answer in read_bank(ROOT / "solutions" / name) if answer.mistake]
 
@@ -95,6 +95,11 @@ LISTED = {
     "sampling.beam_step": ["beam adds probabilities", "finished beams keep growing"],
     "sampling.left_pad_positions": ["position restarts at 0", "left padding with plain arange positions"],
     "sampling.cache_step": ["cache on the wrong axis", "beams not reordered"],
+    "quantization.quantize_symmetric": ["scale max/128", "truncation for rounding", "wrong channel axis", "all-zero row divides by zero"],
+    "quantization.quantize_asymmetric": ["zero point not rounded", "zero point not clamped"],
+    "quantization.dequantize_per_channel": ["wrong channel axis: the last", "wrong channel axis: the first"],
+    "quantization.int8_linear": ["accumulating in int8", "scales applied before the sum", "only the scale of x", "only the scale of the weight"],
+    "quantization.fake_quantize": ["gradient zero through round", "gradient not cut at the clamp"],
 }  # fmt: skip
 
 
