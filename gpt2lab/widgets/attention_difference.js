@@ -13,7 +13,7 @@ export default {
     const otherPick = choice(`Compare ${names()[0]} with`, names().slice(1).map((n, i) => [i, n]), 0, (v) => { other = +v; pick(layer, head); });
     const layerPick = choice("Layer", [], "", (v) => pick(+v, head)), headPick = choice("Head", [], "", (v) => pick(layer, +v));
     put(ui.controls, several ? otherPick.node : null, layerPick.node, headPick.node);
-    const grid = h("canvas", { tabindex: 0, role: "img" }), gridBox = h("div", {}, h("div", { class: "g2-label" }, "Share of the attention that moved: rows are layers, columns heads"), grid);
+    const grid = h("canvas", { tabindex: 0, role: "img" }), gridBox = h("div", {}, h("div", { class: "g2-label" }, "Share of the attention that moved, in %: rows are layers, columns heads"), grid);
     const facts = h("div", { class: "g2-facts" }), top = h("div", { class: "g2-row" });
     const views = [0, 1, 2].map(() => ({ title: h("div", { class: "g2-label" }), canvas: h("canvas", { tabindex: 0, role: "img" }) }));
     const key = legend("0", "1"), gapKey = legend("", "", "difference");

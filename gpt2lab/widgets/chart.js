@@ -42,7 +42,7 @@ function plane({ width, height, x, y, logX = false, logY = false, left = 58, rig
   const tick = (tx, ty, anchor, text) => svg("text", { x: tx, y: ty, "text-anchor": anchor, class: "g2-tick" }, text);
   const axes = [
     ticksOf(...rangeY, wantedY, logY).map((v) => [svg("line", { x1: ends.left, x2: ends.right, y1: atY(v), y2: atY(v), class: "g2-axis" }), tick(ends.left - 6, atY(v) + 4, "end", sayY(v))]),
-    xTicks ? ticksOf(...rangeX, Math.max(2, Math.floor((ends.right - ends.left) / 90)), logX).map((v) => [svg("line", { x1: atX(v), x2: atX(v), y1: ends.bottom, y2: ends.bottom + 4, class: "g2-axis" }), tick(Math.min(atX(v), width - 3 * sayX(v).length), ends.bottom + 17, "middle", sayX(v))]) : [],
+    xTicks ? ticksOf(...rangeX, Math.max(2, Math.floor((ends.right - ends.left) / 75)), logX).map((v) => [svg("line", { x1: atX(v), x2: atX(v), y1: ends.bottom, y2: ends.bottom + 4, class: "g2-axis" }), tick(Math.min(atX(v), width - 3 * sayX(v).length), ends.bottom + 17, "middle", sayX(v))]) : [],
     yName ? tick(4, 13, "start", yName) : null,
     xName ? tick((ends.left + ends.right) / 2, height - 5, "middle", xName) : null,
   ];
@@ -103,7 +103,7 @@ function factsOf(node, pairs) {
 }
 
 function tableOf(head, rows, caption) {                   // the first cell of a row names it; all others are numbers
-  return h("table", { class: "g2-table" }, caption ? h("caption", { class: "g2-hidden" }, caption) : null,
+  return h("table", { class: "g2-table g2-figures" }, caption ? h("caption", { class: "g2-hidden" }, caption) : null,
     h("thead", {}, h("tr", {}, head.map((t, i) => h("th", { scope: "col", class: i ? "g2-num" : null }, t)))),
     h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, i) => (i ? h("td", { class: "g2-num" }, cell) : h("th", { scope: "row" }, cell)))))));
 }

@@ -79,9 +79,10 @@ class LoraRank(LessonWidget):
         cards, room = {}, PAGE
         for name in sorted(self.names, key=lambda n: n != self.selected):
             R, C = self._matrices[name].shape
-            room -= 4 * (min(R, C) + min(R, C, MOST) * (min(R, SIDE) + min(C, SIDE)) + min(R, SIDE) * min(C, SIDE))
-            if name == self.selected or room >= 0:
+            size = 4 * (min(R, C) + min(R, C, MOST) * (min(R, SIDE) + min(C, SIDE)) + min(R, SIDE) * min(C, SIDE))
+            if name == self.selected or size <= room:
                 cards[name] = self._card(name)
+                room -= size
         return {**super().page_state(), "cards": cards}
 
     def describe(self) -> str:
