@@ -17,10 +17,10 @@ from gpt2lab.grading.checks.finetuning import (
 
 HIDDEN = {
     "finetuning.shift_targets": (
-        Case("many texts", texts(7, 2, 9, 5), points=2, compare=SHIFTED),
-        Case("many texts padded on the left", texts(6, 8, 3, left=True, pad=4), compare=SHIFTED),
-        Case("an ignore_index of 99", texts(3, 5, 2, ignore_index=99), points=0.5, compare=SHIFTED),
-        Case("three texts of one token", texts(1, 1, 1), points=0.5, compare=raises("ValueError", ("1",))),
+        Case("many texts", texts(7, 2, 9, 5), points=2, **SHIFTED),
+        Case("many texts padded on the left", texts(6, 8, 3, left=True, pad=4), **SHIFTED),
+        Case("an ignore_index of 99", texts(3, 5, 2, ignore_index=99), points=0.5, **SHIFTED),
+        Case("three texts of one token", texts(1, 1, 1), points=0.5, driver="finetuning.shift", compare=raises("ValueError", ("1",))),
     ),
     "finetuning.token_mean_loss": (
         Case("five micro-batches", micro_batches((9, 2), (1,), (4, 4, 7), (3,), (8,), V=11), points=2, driver="finetuning.loss"),

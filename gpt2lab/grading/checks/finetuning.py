@@ -30,7 +30,14 @@ def _accepted(name: str, says: str, section: str) -> Diagnosis:
 
 # --- shift_targets ------------------------------------------------------------------------------------------------
 
-SHIFTED = exact(names=("inputs", "targets"))
+@driver("finetuning.shift")
+def _shift(piece: Any, inputs: Any) -> Any:
+    """Both results, and whether the ids that were handed in are still the same."""
+    given = as_tensors(inputs["args"])
+    pair = piece(*given, **inputs["kwargs"])
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        return pair
+    return {"inputs": pair[0], "targets": pair[1], "input_ids_afterwards": given[0]}
 
 
 def texts(*lengths: int, left: bool = False, pad: int = 0, **named: int):
@@ -52,18 +59,20 @@ def easy_texts(rng: np.random.Generator):
     yield texts(3, 2, left=True)(rng)
 
 
+SHIFTED = {"driver": "finetuning.shift", "compare": exact()}
+
 SHIFT_TARGETS = Check(
     piece="finetuning.shift_targets",
     section=LOSS,
     reference=KEYS + "shift_targets",
     cases=(
-        Case("one text", texts(5), compare=SHIFTED, smaller=easy_texts),
-        Case("three texts", texts(4, 4, 4), points=0.5, compare=SHIFTED, smaller=easy_texts),
-        Case("padding on the right", texts(3, 6, 4), points=2, compare=SHIFTED, smaller=easy_texts),
-        Case("padding on the left", texts(5, 2, left=True), compare=SHIFTED, smaller=easy_texts),
-        Case("another ignore_index", texts(2, 5, ignore_index=-1), compare=SHIFTED),
-        Case("two tokens", texts(2), points=0.5, compare=SHIFTED),
-        Case("one token", texts(1), points=0.5, compare=raises("ValueError", ("1",))),
+        Case("one text", texts(5), **SHIFTED, smaller=easy_texts),
+        Case("three texts", texts(4, 4, 4), points=0.5, **SHIFTED, smaller=easy_texts),
+        Case("padding on the right", texts(3, 6, 4), points=2, **SHIFTED, smaller=easy_texts),
+        Case("padding on the left", texts(5, 2, left=True), **SHIFTED, smaller=easy_texts),
+        Case("another ignore_index", texts(2, 5, ignore_index=-1), **SHIFTED),
+        Case("two tokens", texts(2), points=0.5, **SHIFTED),
+        Case("one token", texts(1), points=0.5, driver="finetuning.shift", compare=raises("ValueError", ("1",))),
     ),
     diagnoses=(
         _wrong("no shift", "position t is asked for token t + 1: input_ids[:, 1:]; asked for the token it has just read, a model "
@@ -92,6 +101,8 @@ SHIFT_TARGETS = Check(
         _wrong("ignore_index not taken from the argument", "use the ignore_index that was passed", LOSS, "shift_always_100"),
         _wrong("inputs overwritten too", "a slice is a view of the same numbers: clone it before you write into it, or use "
                "masked_fill", LOSS, "shift_writes_into_inputs"),
+        _wrong("the caller's ids overwritten", "what was handed in belongs to others, and a slice of it is a view: clone it before you "
+               "write into it, or use masked_fill", LOSS, "shift_writes_into_ids"),
         _wrong("results in the wrong order", "return the inputs first", LOSS, "shift_swapped"),
         _accepted("a text of one token is accepted", "it has nothing to predict: raise ValueError and name the length", LOSS),
         NOTHING_RETURNED,
@@ -613,7 +624,7 @@ LORA_LINEAR = Check(
     section=LORA,
     reference=KEYS + "LoRALinear",
     cases=(
-        Case("a fresh adapter", lora_case(5, 3, 2, 8, 4), driver="finetuning.fresh lora", compare=exact()),
+        Case("a fresh adapter", lora_case(5, 3, 2, 8, 4), points=2, driver="finetuning.fresh lora", compare=exact()),
         Case("wide", lora_case(3, 6, 2, 8, 4), driver="finetuning.lora"),
         Case("square", lora_case(4, 4, 3, 6, 2, 3), driver="finetuning.lora"),
         Case("rank 1, no bias", lora_case(5, 2, 1, 0.5, 3, bias=False), points=0.5, driver="finetuning.lora"),
@@ -627,9 +638,10 @@ LORA_LINEAR = Check(
         _wrong("both A and B random", "the layer would change before it has learned anything: B starts at zero", LORA, "lora_both_random"),
         _wrong("both A and B zero", "each one's gradient is a product with the other: from zero and zero nothing ever starts. A is "
                "random", LORA, "lora_both_zero"),
+        _wrong("all numbers of A the same", "all r directions would be one and learn the same for ever: A is random", LORA, "lora_A_ones"),
         _wrong("A zero and B random", "it would learn too, but adapters are made the other way: A random, B zero", LORA,
                "lora_zero_and_random_swapped"),
-        _wrong("A and B the wrong way round", "x meets A first: x @ lora_A.T is (..., r), and @ lora_B.T brings it to (..., out)", LORA,
+        _wrong("A and B the wrong way round", "the input meets A first: x @ lora_A.T is (..., r), and @ lora_B.T brings it to (..., out)", LORA,
                "lora_wrong_way_round"),
         _wrong("alpha instead of alpha / r", "the sum over r grows with r: divide by it", LORA, "lora_alpha_only"),
         _wrong("alpha / sqrt(r)", "that is rank-stabilised LoRA; plain LoRA divides by r", LORA, "lora_root_of_r"),

@@ -95,8 +95,15 @@ def shift_pads_by_id(input_ids: Tensor, attention_mask: Tensor | None = None, ig
 
 def shift_writes_into_inputs(input_ids: Tensor, attention_mask: Tensor | None = None, ignore_index: int = IGNORE) -> Pair:
     """The targets are a view of the inputs."""
-    ids = input_ids.clone()
-    inputs, targets = _shift(ids)
+    inputs, targets = _shift(input_ids)
+    if attention_mask is not None:
+        targets[~_both_are_tokens(attention_mask)] = ignore_index
+    return inputs, targets
+
+
+def shift_writes_into_ids(input_ids: Tensor, attention_mask: Tensor | None = None, ignore_index: int = IGNORE) -> Pair:
+    """The inputs are saved, what was handed in is not."""
+    inputs, targets = input_ids[:, :-1].clone(), _shift(input_ids)[1]
     if attention_mask is not None:
         targets[~_both_are_tokens(attention_mask)] = ignore_index
     return inputs, targets
@@ -540,6 +547,11 @@ class lora_both_random(LoRALinear):
 class lora_both_zero(LoRALinear):
     def start(self, *shape):
         return torch.zeros(*shape)
+
+
+class lora_A_ones(LoRALinear):
+    def start(self, *shape):
+        return torch.ones(*shape)
 
 
 class lora_zero_and_random_swapped(LoRALinear):
