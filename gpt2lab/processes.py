@@ -42,12 +42,12 @@ class Processes:
         """ValueError on every process unless `number` is the same on all; waits for all."""
 
     def clip(self, model: nn.Module, max_norm: float) -> Tensor:
-        """Scale the gradients together down to a norm of at most `max_norm`; the norm before that, of the whole model, a scalar."""
+        """Scale the gradients together down to a norm of at most `max_norm`; returns the whole model's norm before that."""
         norm = nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], max_norm)
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
     def state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
-        """All numbers of both, as one process alone would have them; all processes call, the main one gets them."""
+        """All numbers of both, as one process alone would have them, for the main one; the others must call, too."""
         return {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict) -> None:
@@ -89,6 +89,9 @@ class Sharded(DataParallel):
     def prepare(self, model: nn.Module) -> nn.Module:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
+        if not all(p.requires_grad for p in model.parameters()):
+            raise ValueError("fsdp shares out what is trained, and part of this model is frozen: leave fsdp off, the optimizer "
+                             "of a few parameters is small")
         mesh = init_device_mesh(self.device.type, (self.world_size,))
         for block in model.h:
             fully_shard(block, mesh=mesh)
@@ -105,21 +108,21 @@ class Sharded(DataParallel):
             if not hasattr(state, "full_tensor"):
                 return state
             tensor = state.full_tensor()                               # all processes give their part
-            return tensor.cpu() if self.is_main else None
-        return whole(super().state(model, optimizer))
+            return tensor.cpu() if self.is_main else None              # and one tensor at a time is whole in each
+        collected = whole(super().state(model, optimizer))
+        return collected if self.is_main else {"model": {}, "optimizer": {}}
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict) -> None:
         from torch.distributed.tensor import distribute_tensor
 
-        def part(value, like):
-            if not hasattr(like, "device_mesh") or value.shape != like.shape:        # a count of steps
-                return value
-            return distribute_tensor(value.to(self.device), like.device_mesh, like.placements)
-        own, parameters = model.state_dict(), [p for group in optimizer.param_groups for p in group["params"]]
-        parts = {"model": {name: part(value, own[name]) for name, value in state["model"].items()}}
+        def part(like, value):                                         # the main process's value counts, the others' may be None
+            whole = torch.empty(like.shape, dtype=like.dtype) if value is None else value
+            return distribute_tensor(whole.to(self.device), like.device_mesh, like.placements)
+        parts = {"model": {name: part(like, state["model"].get(name)) for name, like in model.state_dict().items()}}
         if "optimizer" in state:
-            moments = {i: {name: part(value, parameters[i]) for name, value in of_one.items()}
-                       for i, of_one in state["optimizer"]["state"].items()}
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            moments = {i: {name: part(parameters[i], value) if value.shape == parameters[i].shape else value     # or a count of steps
+                           for name, value in of_one.items()} for i, of_one in state["optimizer"]["state"].items()}
             parts["optimizer"] = {**state["optimizer"], "state": moments}
         super().load(model, optimizer, parts)
 
