@@ -95,6 +95,8 @@ SHIFT_TARGETS = Check(
         _wrong("the first token predicted from padding", "with padding on the left the token before it is no token: a target counts "
                "where both are", LOSS, "shift_first_from_padding"),
         _wrong("mask turned round", "1 is a token, 0 is padding", LOSS, "shift_mask_turned_round"),
+        Diagnosis("mask taken for True and False", "it holds whole numbers, and ~1 is -2: compare first, attention_mask == 0", LOSS,
+                  variant=KEYS + "shift_whole_numbers", when=lambda inputs, expected, got: "boolean mask" in got.message),
         _wrong("padding known by its id", "the same id may stand in a text, and often does: only the mask knows", LOSS,
                "shift_pads_by_id"),
         _wrong("padding replaced by 0", "0 is a token like any other: write ignore_index", LOSS, "shift_pads_filled_with_zero"),

@@ -109,6 +109,15 @@ def shift_writes_into_ids(input_ids: Tensor, attention_mask: Tensor | None = Non
     return inputs, targets
 
 
+def shift_whole_numbers(input_ids: Tensor, attention_mask: Tensor | None = None, ignore_index: int = IGNORE) -> Pair:
+    """~1 is -2 and ~0 is -1: taken as an index, these are rows from the end."""
+    inputs, targets = _shift(input_ids)
+    if attention_mask is not None:
+        targets = targets.clone()
+        targets[~(attention_mask[:, 1:] & attention_mask[:, :-1])] = ignore_index
+    return inputs, targets
+
+
 def shift_swapped(input_ids: Tensor, attention_mask: Tensor | None = None, ignore_index: int = IGNORE) -> Pair:
     inputs, targets = _shift(input_ids, attention_mask, ignore_index)
     return targets, inputs
