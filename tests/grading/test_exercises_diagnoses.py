@@ -14,7 +14,7 @@ from gpt2lab.grading.report import judge, run_here
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = {"tokenizer": "01_tokenizer", "attention": "02_attention", "decoder": "03_decoder", "weights": "04_weights",
-            "sampling": "05_sampling", "finetuning": "06_finetuning", "quantization": "07_quantization"}  # fmt: skip
+            "sampling": "05_sampling", "finetuning": "06_finetuning", "quantization": "07_quantization", "prompting": "08_prompting"}  # fmt: skip
 PIECES = [piece for piece in all_pieces() if piece.partition(".")[0] in CHAPTERS]
 WRONG = [answer for name in CHAPTERS.values() for answer in read_bank(ROOT / "solutions" / name) if answer.mistake]
 
@@ -108,6 +108,12 @@ LISTED = {
     "quantization.dequantize_per_channel": ["wrong channel axis: the last", "wrong channel axis: the first"],
     "quantization.int8_linear": ["accumulating in int8", "scales applied before the sum", "only the scale of x", "only the scale of the weight"],
     "quantization.fake_quantize": ["gradient zero through round", "gradient not cut at the clamp"],
+    "prompting.few_shot_prompt": ["trailing space left", "label leaked into the query line", "order reversed"],
+    "prompting.choice_log_likelihoods": ["prompt tokens counted", "off by one position", "mean instead of sum", "only the first token counts"],
+    "prompting.normalised_choice": ["softmax over choices before normalising", "dividing by characters for bytes"],
+    "prompting.calibrate": ["calibration subtracting probabilities", "not renormalised"],
+    "prompting.shots_that_fit": ["truncation from the wrong end", "truncation in the middle of an example", "the query is cut"],
+    "prompting.icl_accuracy": ["the simple interval, p +- z sqrt(p (1 - p) / n)"],
 }  # fmt: skip
 
 
