@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['FREE', 'SAVED', 'split_documents', 'cut_windows', 'TextData', 'shift_targets', 'collate', 'summed_loss',
-           'has_bfloat16', 'mixed_precision', 'evaluate_loss', 'loss_bands', 'adamw_step', 'lr_at', 'clip_gradients',
-           'token_mean_loss', 'gradient_checkpointing', 'save_atomically', 'load_checkpoint', 'FinetuneConfig',
-           'Processes', 'make_optimizer', 'take_rows', 'finetune']
+           'has_bfloat16', 'mixed_precision', 'evaluate_loss', 'loss_bands', 'judge_curve', 'adamw_step', 'lr_at',
+           'clip_gradients', 'token_mean_loss', 'gradient_checkpointing', 'save_atomically', 'load_checkpoint',
+           'FinetuneConfig', 'Processes', 'make_optimizer', 'take_rows', 'finetune']
 
 # %% ../notebooks/06_finetuning.ipynb #export-split
 def split_documents(texts: Iterable[str], validation_share: float = 0.1) -> tuple[list[str], list[str]]:
@@ -50,7 +50,9 @@ def split_documents(texts: Iterable[str], validation_share: float = 0.1) -> tupl
         raise ValueError("there is no text to train on: the corpus is empty or blank")
     if len(unique) == 1:
         text, = unique
-        middle = max(1, round(len(text) * (1 - validation_share)))
+        if len(text) < 2:
+            raise ValueError(f"the text is {text!r}: there is nothing to set aside for validation")
+        middle = min(max(round(len(text) * (1 - validation_share)), 1), len(text) - 1)
         cut = text.rfind("\n", 0, middle) + 1 or middle
         return [text[:cut]], [text[cut:]]
     place = {text: int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64 for text in unique}
@@ -199,6 +201,32 @@ def loss_bands(model: GPT2, data: TextData, start: float | None = None, **option
     unigram = -(counts / counts.sum()).log()[targets].mean().item()
     start = evaluate_loss(model, data.validation, **options) if start is None else start
     return {"uniform": math.log(V), "unigram": unigram, "start": start}
+
+# %% ../notebooks/06_finetuning.ipynb #export-judge
+def judge_curve(history: Sequence[dict], bands: dict[str, float]) -> list[str]:
+    """Is this curve normal? What is remarkable in a history, each with its usual cause, against `loss_bands`; [] when nothing is."""
+    losses = [(r["step"], r["loss"]) for r in history if "loss" in r]
+    examined = [(r["step"], r["eval_loss"]) for r in history if "eval_loss" in r]
+    first, last, found = losses[0][1], losses[-1][1], []
+    if first > bands["uniform"] + 0.5:
+        found.append(f"it starts at {first:.2f}, above ln V = {bands['uniform']:.2f}, worse than guessing: another tokenizer's ids, or targets "
+                     "shifted twice or not at all")
+    elif first > bands["start"] + 1:
+        found.append(f"it starts at {first:.2f}, far above the model's own {bands['start']:.2f}: are the weights loaded, the targets right?")
+    if last < 0.1 * bands["start"]:
+        found.append(f"it ends at {last:.3f}, below a tenth of the start: the answers can be seen (no shift?), or few rows were learned by heart")
+    if last > bands["unigram"]:
+        found.append(f"it ends at {last:.2f}, above the {bands['unigram']:.2f} of counting words: it has lost what it knew, lower the learning_rate")
+    if (worst := max(losses, key=lambda pair: pair[1]))[1] > first + 1:
+        found.append(f"at step {worst[0]} it jumps to {worst[1]:.2f}: the learning_rate is too high or the warm-up too short")
+    if len(examined) > 1:
+        best = min(examined, key=lambda pair: pair[1])
+        if examined[-1][1] > best[1] + 0.02:
+            found.append(f"the held-out loss was {best[1]:.3f} at step {best[0]} and ends at {examined[-1][1]:.3f}: from there on it learned by heart, "
+                         "stop early")
+        if best[0] == examined[0][0]:
+            found.append(f"the held-out loss never fell below its start, {best[1]:.3f}: nothing general was learned")
+    return found
 
 # %% ../notebooks/06_finetuning.ipynb #export-adamw
 def adamw_step(param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, step: int, *, lr: float,
