@@ -59,7 +59,7 @@ class TrainingCurves(LessonWidget):
         """Add what one step recorded; the page hears of it within a fraction of a second."""
         with self._lock:
             self._add(record)
-            pause = max(self.wait_ms / 1e3, 20 * len(self) / self.bytes_a_second) - (time.perf_counter() - self._sent)
+            pause = max(self.wait_ms / 1e3, 20 * len(self._data["step"]) / self.bytes_a_second) - (time.perf_counter() - self._sent)
             if pause <= 0:
                 self.flush()
             elif self._timer is None:                      # the last record of a burst must not wait for another
@@ -94,9 +94,6 @@ class TrainingCurves(LessonWidget):
         self.running = False
         if self._display is not None:
             self._display.update(self)                     # so that the stored notebook and the book hold the whole curve
-
-    def __len__(self) -> int:
-        return len(self._data["step"])
 
     def _add(self, record: Any) -> None:
         values = _as_dict(record)
