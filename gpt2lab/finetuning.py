@@ -25,17 +25,22 @@ from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
 from .decoder import GPT2
+from .lora import LoRALinear, add_lora, load_adapter, lora_layers, lora_state_dict, merge_lora, save_adapter
+from .processes import Processes, find_processes
 from .sampling import generate
 from .weights import save_pretrained
 
 if TYPE_CHECKING:
     from gpt2lab.tokenizer import Tokenizer
 
+_all_ = ["LoRALinear", "add_lora", "load_adapter", "lora_state_dict", "merge_lora", "save_adapter"]
+
 # %% auto #0
 __all__ = ['FREE', 'SAVED', 'split_documents', 'cut_windows', 'TextData', 'shift_targets', 'collate', 'summed_loss',
            'has_bfloat16', 'mixed_precision', 'evaluate_loss', 'loss_bands', 'judge_curve', 'adamw_step', 'lr_at',
            'clip_gradients', 'token_mean_loss', 'gradient_checkpointing', 'save_atomically', 'load_checkpoint',
-           'FinetuneConfig', 'Processes', 'make_optimizer', 'take_rows', 'finetune']
+           'FinetuneConfig', 'make_optimizer', 'take_rows', 'finetune', 'LoRALinear', 'add_lora', 'load_adapter',
+           'lora_state_dict', 'merge_lora', 'save_adapter']
 
 # %% ../notebooks/06_finetuning.ipynb #export-split
 def split_documents(texts: Iterable[str], validation_share: float = 0.1) -> tuple[list[str], list[str]]:
@@ -339,6 +344,7 @@ class FinetuneConfig:
     precision: str = "fp32"                    # or "bf16", on GPUs also "fp16"
     gradient_checkpointing: bool = False
     torch_compile: bool = False
+    fsdp: bool = False                         # under torchrun: share the model out, too
     seed: int = 0
     sample_prompt: str | None = None           # continued at every evaluation
     sample_tokens: int = 40
@@ -357,37 +363,6 @@ class FinetuneConfig:
         if self.precision not in ("fp32", "bf16", "fp16"):
             raise ValueError(f'precision={self.precision!r}: choose "fp32", "bf16" or "fp16"')
         lr_at(0, learning_rate=self.learning_rate, warmup_steps=self.warmup_steps, max_steps=self.max_steps, min_lr=self.min_lr)
-
-# %% ../notebooks/06_finetuning.ipynb #export-processes
-class Processes:
-    """Where a run takes place: in this one process. A subclass speaks for several, each with a rank and its share of the rows."""
-    rank, world_size = 0, 1
-
-    def prepare(self, model: GPT2) -> nn.Module:
-        """The module to call in training; its parameters are those of `model`."""
-        return model
-
-    def accumulating(self, module: nn.Module, last: bool) -> AbstractContextManager:
-        """Around the forward and backward pass of a micro-batch: gradients need be exchanged after the `last` one only."""
-        return nullcontext()
-
-    def total(self, values: Tensor) -> Tensor:
-        """The sum over all processes, on each of them."""
-        return values
-
-    def clip(self, model: nn.Module, max_norm: float) -> Tensor:
-        """Clip the gradients by their common length; returns it, as it was before, a scalar."""
-        return nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], max_norm)
-
-    def state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
-        """{"model": ..., "optimizer": ...}, whole, as a checkpoint holds them; rank 0 writes it."""
-        return {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict) -> None:
-        """Put back what `state` returned, or only its "model"."""
-        model.load_state_dict(state["model"])
-        if "optimizer" in state:
-            optimizer.load_state_dict(state["optimizer"])
 
 # %% ../notebooks/06_finetuning.ipynb #export-optimizer
 def make_optimizer(model: nn.Module, config: FinetuneConfig) -> torch.optim.AdamW:
@@ -415,6 +390,8 @@ def _check_run(model: GPT2, data: TextData, config: FinetuneConfig) -> None:
                          'dtype=torch.float32 and choose precision="bf16" or "fp16"')
     if config.precision == "fp16" and weight.device.type != "cuda":
         raise ValueError(f'precision="fp16" needs an NVIDIA GPU, the model is on {weight.device}: choose "bf16" or "fp32"')
+    if config.precision == "fp16" and config.fsdp:
+        raise ValueError('precision="fp16" and fsdp do not go together: choose "bf16"')
     if (config.eval_steps or config.early_stopping_patience) and not data.validation:
         raise ValueError("eval_steps and early_stopping_patience need data.validation, which is empty")
     if config.early_stopping_patience and not config.eval_steps:
@@ -541,7 +518,7 @@ def _examine(run: _Run, record: dict) -> None:
     if not math.isfinite(loss):
         raise run.diverged("held-out loss", loss)
     record["eval_loss"] = loss
-    if config.sample_prompt is not None:
+    if config.sample_prompt is not None:   # every process takes part: each may hold a part of the model
         record["sample"] = _sample(run)
     better = loss < run.best_loss
     run.waited = 0 if better else run.waited + 1
@@ -563,7 +540,7 @@ def _sample(run: _Run) -> str:
 
 # %% ../notebooks/06_finetuning.ipynb #export-identity
 FREE = ("per_device_train_batch_size", "gradient_accumulation_steps", "per_device_eval_batch_size", "save_steps",
-        "gradient_checkpointing", "torch_compile")     # change a run's numbers by rounding at most
+        "gradient_checkpointing", "torch_compile", "fsdp")     # change a run's numbers by rounding at most
 
 
 def _identity(run: _Run) -> dict[str, object]:
@@ -583,10 +560,10 @@ def _save(run: _Run) -> None:
     if run.output_dir is None:
         return
     whole = run.processes.state(run.model, run.optimizer)
-    for name, tensor in whole["model"].items():
-        if not tensor.isfinite().all():
-            raise run.diverged(f"sum of {name}", tensor.sum().item())
-    if run.processes.rank == 0:
+    broken = [name for name, tensor in whole["model"].items() if not tensor.isfinite().all()]
+    if run.processes.total(torch.tensor(float(len(broken)))) > 0:              # all processes stop, or none
+        raise run.diverged(f"sum of {broken[0] if broken else 'a parameter'}", math.nan)
+    if run.processes.is_main:
         rest = {name: getattr(run, name) for name in SAVED}
         save_atomically({**whole, **rest, "scaler": run.scaler.state_dict(), "identity": _identity(run)}, run.output_dir / "checkpoint.pt")
     run.saved_step = run.step
@@ -598,6 +575,7 @@ SAVED = ("step", "tokens", "seconds", "history", "best_loss", "best_model", "wai
 def _resume(run: _Run) -> bool:
     """Go back to the checkpoint in output_dir, if there is one. ValueError, naming the difference, when it is another run's."""
     saved = None if run.output_dir is None else load_checkpoint(run.output_dir / "checkpoint.pt")
+    run.processes.same("the step of the checkpoint", -1 if saved is None else saved["step"])
     if saved is None:
         return False
     own, other = _identity(run), saved.get("identity", {})
@@ -638,7 +616,7 @@ def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfi
     runs out: the last checkpoint is kept, and the message says what to change.
     """
     _check_run(model, data, config)
-    run = _Run(model, data, config, processes or Processes(), None if output_dir is None else Path(output_dir))
+    run = _Run(model, data, config, processes or find_processes(model, config.fsdp), None if output_dir is None else Path(output_dir))
     with _in_training(run):
         if run.output_dir is not None:
             run.output_dir.mkdir(parents=True, exist_ok=True)
@@ -647,15 +625,15 @@ def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfi
             for record in run.history:
                 _examine(run, record)
             _save(run)
-        for record in run.history if callback else ():
-            callback(record)
-        with tqdm(total=config.max_steps, initial=run.step, desc="finetune", unit="step", disable=run.processes.rank > 0) as bar:
+        tell = callback if callback and run.processes.is_main else lambda record: None
+        for record in run.history:
+            tell(record)
+        with tqdm(total=config.max_steps, initial=run.step, desc="finetune", unit="step", disable=not run.processes.is_main) as bar:
             while not run.done:
                 record = _advance(run)
                 bar.update()
                 bar.set_postfix(loss=f"{record['loss']:.3f}")
-                if callback:
-                    callback(record)
+                tell(record)
     _finish(run)
     return run.history
 
@@ -675,11 +653,17 @@ def _in_training(run: _Run) -> Iterator[None]:
 
 # %% ../notebooks/06_finetuning.ipynb #export-finish
 def _finish(run: _Run) -> None:
-    """After stopping early the best model is the one that counts; then the model is written in Hugging Face's layout."""
+    """After stopping early the best model is the one that counts. Then it is written, of a model with LoRA the adapter alone."""
     if run.best_model is not None:
         run.processes.load(run.model, run.optimizer, {"model": run.best_model})
     whole = run.processes.state(run.model, run.optimizer)["model"]
-    if run.output_dir is not None and run.processes.rank == 0:
-        save_pretrained(run.model, run.output_dir)
-        if run.data.tokenizer is not None:
-            run.data.tokenizer.save(run.output_dir)
+    if run.output_dir is None or not run.processes.is_main:
+        return
+    if run.data.tokenizer is not None:
+        run.data.tokenizer.save(run.output_dir)
+    if lora_layers(run.model):
+        return save_adapter(run.model, run.output_dir)
+    with torch.device("meta"):             # shapes without memory: the numbers may lie in other processes
+        model = GPT2(run.model.config)
+    model.load_state_dict(whole, assign=True)
+    save_pretrained(model, run.output_dir)
