@@ -620,7 +620,9 @@ def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfi
     with _in_training(run):
         if run.output_dir is not None:
             run.output_dir.mkdir(parents=True, exist_ok=True)
-        if not _resume(run):
+        resumed = _resume(run)
+        run.processes.same("the step to go on from", run.step)
+        if not resumed:
             run.history = [{"step": 0}] if data.validation else []
             for record in run.history:
                 _examine(run, record)
@@ -635,6 +637,7 @@ def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfi
                 bar.set_postfix(loss=f"{record['loss']:.3f}")
                 tell(record)
     _finish(run)
+    run.processes.same("the last step", run.step)          # the others wait until all is written
     return run.history
 
 # %% ../notebooks/06_finetuning.ipynb #export-in-training
