@@ -150,7 +150,7 @@ def save_adapter(model: GPT2, directory: str | Path, base_model_name_or_path: st
     """
     state, layers, directory = lora_state_dict(model), _has_lora(model), Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    first, names = next(iter(layers.values())), sorted({re.sub(r"^h\\.\\d+\\.", "", name) for name in layers})
+    first, names = next(iter(layers.values())), sorted({re.sub(r"^h\.\d+\.", "", name) for name in layers})
     in_each_block = len(layers) == len(names) * len(model.h)
     config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base_model_name_or_path, "r": first.r,
               "lora_alpha": first.alpha, "lora_dropout": first.dropout.p, "bias": "none", "inference_mode": True,
@@ -160,7 +160,7 @@ def save_adapter(model: GPT2, directory: str | Path, base_model_name_or_path: st
     save_file({f"{BEFORE}{name}.weight": tensor.cpu().contiguous() for name, tensor in state.items()}, half, {"format": "pt"})
     half.replace(directory / "adapter_model.safetensors")
     half = directory / "adapter_config.json.part"
-    half.write_text(json.dumps(config, indent=2) + "\\n", encoding="utf-8")
+    half.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     half.replace(directory / "adapter_config.json")
 
 # %% ../notebooks/06_finetuning.ipynb #export-lora-read-config
@@ -196,7 +196,7 @@ def _read_adapter(path: Path) -> dict[str, dict[str, Tensor]]:
         raise FileNotFoundError(f"{path} does not exist: save_adapter writes it, and peft unless told to write pickles")
     entries, layers = read_safetensors_header(path), {}
     for name in entries:
-        match = re.fullmatch(r"base_model\\.model\\.(?:transformer\\.)?(.+)\\.(lora_[AB])\\.weight", name)
+        match = re.fullmatch(r"base_model\.model\.(?:transformer\.)?(.+)\.(lora_[AB])\.weight", name)
         if match is None:
             raise ValueError(f"{path} holds {name[:80]!r}: only lora_A and lora_B of Linear layers are read here")
         layers.setdefault(match[1], {})[match[2]] = name
@@ -221,8 +221,8 @@ def _check_adapter(model: GPT2, adapter: dict[str, dict[str, Tensor]], r: int, a
         if shapes != wanted:
             raise ValueError(f"{where}: {name} with r={r} needs {wanted}, the file has {shapes}: it belongs to another model")
     if not adapter or present and {(n, p.r, p.alpha) for n, p in present.items()} != {(n, r, alpha) for n in adapter}:
-        raise ValueError(f"{where} has {len(adapter)} layers with r={r} and alpha={alpha:g}, the model {len(present)} LoRA layers "
-                         "that are not the same: merge_lora(model) first, or open the model anew")
+        raise ValueError(f"{where} has {len(adapter)} layers with r={r} and alpha={alpha:g}, the model {len(present)} other "
+                         "layers: merge_lora(model) first, or open the model anew")
 
 # %% ../notebooks/06_finetuning.ipynb #export-lora-load
 def load_adapter(model: GPT2, directory: str | Path) -> GPT2:
