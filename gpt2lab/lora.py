@@ -37,7 +37,7 @@ def _check_lora(base: nn.Linear, r: int, alpha: float, dropout: float) -> None:
 class LoRALinear(nn.Module):
     """A frozen Linear and beside it a change of rank `r` that learns: y = base(x) + alpha / r * B A x.
 
-    Hu et al. 2021, section 4.1. Parameters: lora_A (r, in), random; lora_B (out, r), zero, so that the layer starts as its base.
+    Hu et al. 2022, section 4.1. Parameters: lora_A (r, in), random; lora_B (out, r), zero, so that the layer starts as its base.
     Both are float32, also beside a base in half precision, where small steps would be rounded away. Dropout acts on what A
     reads, in training only.
     """
