@@ -21,6 +21,7 @@ from gpt2lab.widgets import (
                              MergeSlider,
                              ProbabilityBars,
                              QualitySize,
+                             QuantBins,
                              ShapeCalculator,
                              ShotCurve,
                              ShotSwapper,
@@ -74,5 +75,6 @@ ALL_WIDGETS = {**TEXT_WIDGETS, "ShapeCalculator": lambda lab, text: ShapeCalcula
                "WeightBrowser": lambda lab, text: WeightBrowser(lab.model),
                "TrainingCurves": lambda lab, text: TrainingCurves(RECORDS, max_steps=12, max_grad_norm=0.5, band=[(0, 5, 6), (12, 4, 5)]),
                "LoraRank": lambda lab, text: LoraRank.of(lab, other(lab)),
+               "QuantBins": lambda lab, text: QuantBins.of(lab, ["h.0.attn.c_attn.weight", "ln_f.weight"], bits=4, clip=0.8),
                "QualitySize": lambda lab, text: QualitySize(ROWS),
                "ShotCurve": lambda lab, text: ShotCurve({"a": POINTS, "b": POINTS[:2]}, chance=0.25)}

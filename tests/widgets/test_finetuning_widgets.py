@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from gallery import RECORDS, other
+from nbclient import NotebookClient
 
 from gpt2lab.finetuning import FinetuneConfig, TextData, finetune
 from gpt2lab.lora import add_lora, merge_lora
@@ -102,11 +103,10 @@ def test_curves_follow_finetune(tiny_lab):
 
 
 def test_the_stored_notebook_holds_the_whole_curve(tmp_path):
-    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: pip install jupyterlab")
     cell = ("from gpt2lab.widgets import TrainingCurves\nwith TrainingCurves(max_steps=3) as curves:\n"
             "    for step in (1, 2, 3):\n        curves({'step': step, 'loss': 3.0 - step})")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
-    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
     (output,) = notebook.cells[0].outputs
     assert output.data["text/plain"] == "Training curves: loss 2.000 at step 1 to 0.000 at step 3."
 
