@@ -207,8 +207,9 @@ def easy_choices(rng: np.random.Generator):
 
 
 def _unknown_kind(inputs: Any, expected: Outcome, got: Outcome) -> bool:
-    kind = inputs["args"][3:]
-    return bool(kind) and kind[0] not in ("none", "tokens", "bytes") and (got.value is not None if got.ok else "ValueError" not in got.error)
+    if not inputs["args"][3:] or inputs["args"][3] in ("none", "tokens", "bytes"):
+        return False
+    return got.value is not None if got.ok else "ValueError" not in got.error
 
 
 NORMALISED = Check(
@@ -238,7 +239,7 @@ NORMALISED = Check(
         _wrong("softmax over choices before normalising", "probabilities divided by a length are no probabilities: divide the "
                "log-likelihoods, then one softmax", LENGTH, "choose_softmax_first"),
         _wrong("softmax over choices before normalising", "probabilities divided by a length are no probabilities: divide the "
-               "log-likelihoods, then one softmax", LENGTH, "choose_softmax_first_and_shares"),
+               "log-likelihoods, then one softmax", LENGTH, "choose_softmax_first_then_shares"),
         _wrong("softmax twice", "one softmax, at the end, over the divided log-likelihoods", LENGTH, "choose_softmax_twice"),
         _wrong("lengths ignored", "divide each log-likelihood by its choice's length", LENGTH, "choose_not_normalised"),
         _wrong("multiplied by the length", "that punishes long choices twice: divide", LENGTH, "choose_multiplied"),

@@ -64,7 +64,9 @@ prompt_trailing_space = partial(_prompt, last=lambda t, query, _: f"{_parts(t)[0
 prompt_line_break_gone = partial(_prompt, last=lambda t, query, _: _open(t, query, []).rstrip())
 prompt_not_open = partial(_prompt, last=lambda t, query, _: _pasted(t, query, ""))
 prompt_end_left_in = partial(_prompt, last=lambda t, query, _: _pasted(t, query, "").rstrip())
-prompt_label_leaked = partial(_prompt, last=lambda t, query, examples: _pasted(t, query, examples[-1][1] if examples else "").rstrip())
+prompt_label_leaked = partial(
+    _prompt, last=lambda t, query, examples: _pasted(t, query, examples[-1][1] if examples else "").rstrip()
+)
 prompt_bare_query = partial(_prompt, last=lambda t, query, _: query)
 prompt_reversed = partial(_prompt, choose=lambda examples: examples[::-1])
 prompt_sorted = partial(_prompt, choose=sorted)
@@ -200,7 +202,9 @@ def choose_softmax_first(log_likelihoods: Tensor, choices: list[str], token_coun
     return _choose(log_likelihoods.softmax(-1), choices, token_counts, normalize, finish=lambda scores: scores)
 
 
-def choose_softmax_first_and_shares(log_likelihoods: Tensor, choices: list[str], token_counts: list[int], normalize: str = "none") -> Any:
+def choose_softmax_first_then_shares(
+    log_likelihoods: Tensor, choices: list[str], token_counts: list[int], normalize: str = "none"
+) -> Any:
     found, best = choose_softmax_first(log_likelihoods, choices, token_counts, normalize)
     return found / found.sum(), best
 
@@ -209,7 +213,9 @@ def choose_softmax_twice(log_likelihoods: Tensor, choices: list[str], token_coun
     return _choose(log_likelihoods.softmax(-1), choices, token_counts, normalize)
 
 
-def choose_before_normalising(log_likelihoods: Tensor, choices: list[str], token_counts: list[int], normalize: str = "none") -> Any:
+def choose_before_normalising(
+    log_likelihoods: Tensor, choices: list[str], token_counts: list[int], normalize: str = "none"
+) -> Any:
     """The probabilities are right, the choice is that of the sums."""
     return _choose(log_likelihoods, choices, token_counts, normalize)[0], int(log_likelihoods.argmax())
 
@@ -230,7 +236,9 @@ def _calibrate(
 
 calibrate = _calibrate
 calibrate_subtracts = partial(_calibrate, apply=lambda probs, prior: probs - prior, finish=lambda ratios: ratios)
-calibrate_subtracts_and_normalises = partial(_calibrate, apply=lambda probs, prior: probs - prior, finish=lambda ratios: ratios.softmax(-1))
+calibrate_subtracts_and_normalises = partial(
+    _calibrate, apply=lambda probs, prior: probs - prior, finish=lambda ratios: ratios.softmax(-1)
+)
 calibrate_multiplies = partial(_calibrate, apply=lambda probs, prior: probs * prior)
 calibrate_upside_down = partial(_calibrate, apply=lambda probs, prior: prior / probs)
 calibrate_not_at_all = partial(_calibrate, apply=lambda probs, prior: probs)

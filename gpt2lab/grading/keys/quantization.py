@@ -244,17 +244,13 @@ linear_bias_scaled = partial(_linear, early=True)
 linear_without_bias = partial(_linear, add=lambda out, bias: out)
 
 
-def linear_scaled_before(
-    x: Tensor, x_scale: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None = None
-) -> Tensor:
+def linear_scaled_before(x: Tensor, x_scale: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """Float arithmetic on rounded numbers: the same result, and no integer was ever multiplied."""
     out = (x * x_scale[:, None]) @ (weight * weight_scale[:, None]).T
     return out if bias is None else out + bias
 
 
-def linear_scaled_and_cut(
-    x: Tensor, x_scale: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None = None
-) -> Tensor:
+def linear_scaled_and_cut(x: Tensor, x_scale: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """Scaled before the sum and made whole numbers again, which leaves next to nothing."""
     out = ((x * x_scale[:, None]).int() @ (weight * weight_scale[:, None]).int().T).float()
     return out if bias is None else out + bias
