@@ -38,8 +38,8 @@ _all_ = ["LoRALinear", "add_lora", "load_adapter", "lora_state_dict", "merge_lor
 # %% auto #0
 __all__ = ['FREE', 'SAVED', 'split_documents', 'cut_windows', 'TextData', 'shift_targets', 'collate', 'summed_loss',
            'has_bfloat16', 'mixed_precision', 'evaluate_loss', 'loss_bands', 'judge_curve', 'adamw_step', 'lr_at',
-           'clip_gradients', 'token_mean_loss', 'gradient_checkpointing', 'save_atomically', 'load_checkpoint',
-           'FinetuneConfig', 'make_optimizer', 'take_rows', 'finetune', 'LoRALinear', 'add_lora', 'load_adapter',
+           'clip_gradients', 'token_mean_loss', 'gradient_checkpointing', 'take_rows', 'save_atomically',
+           'load_checkpoint', 'FinetuneConfig', 'make_optimizer', 'finetune', 'LoRALinear', 'add_lora', 'load_adapter',
            'lora_state_dict', 'merge_lora', 'save_adapter']
 
 # %% ../notebooks/06_finetuning.ipynb #export-split
@@ -301,6 +301,23 @@ def gradient_checkpointing(model: GPT2, enabled: bool = True) -> Iterator[None]:
         for block in model.h if enabled else ():
             del block.forward              # the class's own shows again
 
+# %% ../notebooks/06_finetuning.ipynb #export-number
+def _number(*parts: int) -> int:
+    """A large number that hangs on all parts: a seed for one purpose."""
+    return Random(" ".join(map(str, parts))).getrandbits(63)
+
+
+@lru_cache(maxsize=2)
+def _epoch(n_rows: int, seed: int, epoch: int) -> list[int]:
+    """The order in which an epoch visits the rows: each once, a function of seed and epoch alone."""
+    return torch.randperm(n_rows, generator=torch.Generator().manual_seed(_number(seed, epoch))).tolist()
+
+# %% ../notebooks/06_finetuning.ipynb #export-take
+def take_rows(rows: Sequence[Tensor], first: int, count: int, seed: int = 0) -> list[Tensor]:
+    """`count` rows from place `first` of an endless shuffled sequence, epoch after epoch: where a run stands is one number."""
+    places = range(first, first + count)
+    return [rows[_epoch(len(rows), seed, place // len(rows))[place % len(rows)]] for place in places]
+
 # %% ../notebooks/06_finetuning.ipynb #export-save
 def save_atomically(state: dict, path: str | Path) -> None:
     """Write `state` with torch.save beside `path`, then rename it: whenever the process dies, `path` is whole, old or new."""
@@ -364,17 +381,6 @@ class FinetuneConfig:
             raise ValueError(f'precision={self.precision!r}: choose "fp32", "bf16" or "fp16"')
         lr_at(0, learning_rate=self.learning_rate, warmup_steps=self.warmup_steps, max_steps=self.max_steps, min_lr=self.min_lr)
 
-# %% ../notebooks/06_finetuning.ipynb #export-optimizer
-def make_optimizer(model: nn.Module, config: FinetuneConfig) -> torch.optim.AdamW:
-    """AdamW over the parameters that are to be trained; only matrices decay. ValueError when all are frozen."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    if not trained:
-        raise ValueError("no parameter is to be trained: all have requires_grad=False")
-    groups = [{"params": [p for p in trained if p.dim() >= 2], "weight_decay": config.weight_decay},
-              {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, betas=(config.adam_beta1, config.adam_beta2),
-                             eps=config.adam_epsilon, fused=trained[0].is_cuda or None)
-
 # %% ../notebooks/06_finetuning.ipynb #export-check-run
 def _check_run(model: GPT2, data: TextData, config: FinetuneConfig) -> None:
     """ValueError for all that would otherwise fail in the middle of a run."""
@@ -399,42 +405,16 @@ def _check_run(model: GPT2, data: TextData, config: FinetuneConfig) -> None:
     if config.sample_prompt is not None and data.tokenizer is None:
         raise ValueError("sample_prompt needs data.tokenizer to encode it")
 
-# %% ../notebooks/06_finetuning.ipynb #export-order
-@lru_cache(maxsize=2)
-def _epoch(n_rows: int, seed: int, epoch: int) -> list[int]:
-    """The order in which an epoch visits the rows: each once, a function of seed and epoch alone."""
-    return torch.randperm(n_rows, generator=torch.Generator().manual_seed(_number(seed, epoch))).tolist()
-
-
-def _number(*parts: int) -> int:
-    """A large number that hangs on all parts: a seed for one purpose."""
-    return Random(" ".join(map(str, parts))).getrandbits(63)
-
-# %% ../notebooks/06_finetuning.ipynb #export-take
-def take_rows(rows: Sequence[Tensor], first: int, count: int, seed: int = 0) -> list[Tensor]:
-    """`count` rows from place `first` of an endless shuffled sequence, epoch after epoch: where a run stands is one number."""
-    places = range(first, first + count)
-    return [rows[_epoch(len(rows), seed, place // len(rows))[place % len(rows)]] for place in places]
-
-# %% ../notebooks/06_finetuning.ipynb #export-knobs
-@contextmanager
-def _saying_which_knob(run: _Run) -> Iterator[None]:
-    """Turn running out of memory into a MemoryError that names the settings which would have helped."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "memory" not in str(error).lower():
-            raise
-        config, knobs = run.config, []
-        if (size := config.per_device_train_batch_size) > 1:
-            knobs.append(f"per_device_train_batch_size={size // 2} with gradient_accumulation_steps={2 * config.gradient_accumulation_steps} "
-                         "(the same numbers)")
-        if not config.gradient_checkpointing:
-            knobs.append("gradient_checkpointing=True (the same numbers, about a third more time)")
-        if config.precision == "fp32":
-            knobs.append('precision="bf16"')
-        knobs += ["shorter rows (block_size)", "fewer trained parameters (add_lora)"]
-        raise MemoryError(f"out of memory: turn, in this order, {'; '.join(knobs)}. {run.kept()}") from error
+# %% ../notebooks/06_finetuning.ipynb #export-optimizer
+def make_optimizer(model: nn.Module, config: FinetuneConfig) -> torch.optim.AdamW:
+    """AdamW over the parameters that are to be trained; only matrices decay. ValueError when all are frozen."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise ValueError("no parameter is to be trained: all have requires_grad=False")
+    groups = [{"params": [p for p in trained if p.dim() >= 2], "weight_decay": config.weight_decay},
+              {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, betas=(config.adam_beta1, config.adam_beta2),
+                             eps=config.adam_epsilon, fused=trained[0].device.type in ("cpu", "cuda") or None)
 
 # %% ../notebooks/06_finetuning.ipynb #export-run
 class _Run:
@@ -462,6 +442,26 @@ class _Run:
         rows = self.config.per_device_train_batch_size * self.config.gradient_accumulation_steps * self.processes.world_size
         return FloatingPointError(f"the {what} is {value} at step {self.step}, which reads rows {self.step * rows} to {(self.step + 1) * rows - 1} of "
                                   f"the shuffled data: try a learning_rate below {self.config.learning_rate}, or a longer warm-up. {self.kept()}")
+
+# %% ../notebooks/06_finetuning.ipynb #export-knobs
+@contextmanager
+def _saying_which_knob(run: _Run) -> Iterator[None]:
+    """Turn running out of memory into a MemoryError that names the settings which would have helped."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "memory" not in str(error).lower():
+            raise
+        config, knobs = run.config, []
+        if (size := config.per_device_train_batch_size) > 1:
+            knobs.append(f"per_device_train_batch_size={size // 2} with gradient_accumulation_steps={2 * config.gradient_accumulation_steps} "
+                         "(the same numbers)")
+        if not config.gradient_checkpointing:
+            knobs.append("gradient_checkpointing=True (the same numbers, about a third more time)")
+        if config.precision == "fp32":
+            knobs.append('precision="bf16"')
+        knobs += ["shorter rows (block_size)", "fewer trained parameters (add_lora)"]
+        raise MemoryError(f"out of memory: turn, in this order, {'; '.join(knobs)}. {run.kept()}") from error
 
 # %% ../notebooks/06_finetuning.ipynb #export-batches
 def _micro_batches(run: _Run) -> list[tuple[Tensor, Tensor]]:
@@ -602,6 +602,37 @@ def _advance(run: _Run) -> dict:
         _save(run)
     return record
 
+# %% ../notebooks/06_finetuning.ipynb #export-in-training
+@contextmanager
+def _in_training(run: _Run) -> Iterator[None]:
+    """The model in training mode, recomputing if asked to; afterwards mode and random numbers are as they were."""
+    was_training = run.model.training
+    devices = [run.device] if run.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), gradient_checkpointing(run.model, run.config.gradient_checkpointing):
+        run.model.train()
+        try:
+            yield
+        finally:
+            run.model.train(was_training)
+            run.optimizer.zero_grad()
+
+# %% ../notebooks/06_finetuning.ipynb #export-finish
+def _finish(run: _Run) -> None:
+    """After stopping early the best model is the one that counts. Then it is written, of a model with LoRA the adapter alone."""
+    if run.best_model is not None:
+        run.processes.load(run.model, run.optimizer, {"model": run.best_model})
+    whole = run.processes.state(run.model, run.optimizer)["model"]
+    if run.output_dir is None or not run.processes.is_main:
+        return
+    if run.data.tokenizer is not None:
+        run.data.tokenizer.save(run.output_dir)
+    if lora_layers(run.model):
+        return save_adapter(run.model, run.output_dir)
+    with torch.device("meta"):             # shapes without memory: the numbers may lie in other processes
+        model = GPT2(run.model.config)
+    model.load_state_dict(whole, assign=True)
+    save_pretrained(model, run.output_dir)
+
 # %% ../notebooks/06_finetuning.ipynb #export-finetune
 def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfig(), *, output_dir: str | Path | None = None,
              callback: Callable[[dict], object] | None = None, processes: Processes | None = None) -> list[dict]:
@@ -639,34 +670,3 @@ def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfi
     _finish(run)
     run.processes.same("the last step", run.step)          # the others wait until all is written
     return run.history
-
-# %% ../notebooks/06_finetuning.ipynb #export-in-training
-@contextmanager
-def _in_training(run: _Run) -> Iterator[None]:
-    """The model in training mode, recomputing if asked to; afterwards mode and random numbers are as they were."""
-    was_training = run.model.training
-    devices = [run.device] if run.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), gradient_checkpointing(run.model, run.config.gradient_checkpointing):
-        run.model.train()
-        try:
-            yield
-        finally:
-            run.model.train(was_training)
-            run.optimizer.zero_grad()
-
-# %% ../notebooks/06_finetuning.ipynb #export-finish
-def _finish(run: _Run) -> None:
-    """After stopping early the best model is the one that counts. Then it is written, of a model with LoRA the adapter alone."""
-    if run.best_model is not None:
-        run.processes.load(run.model, run.optimizer, {"model": run.best_model})
-    whole = run.processes.state(run.model, run.optimizer)["model"]
-    if run.output_dir is None or not run.processes.is_main:
-        return
-    if run.data.tokenizer is not None:
-        run.data.tokenizer.save(run.output_dir)
-    if lora_layers(run.model):
-        return save_adapter(run.model, run.output_dir)
-    with torch.device("meta"):             # shapes without memory: the numbers may lie in other processes
-        model = GPT2(run.model.config)
-    model.load_state_dict(whole, assign=True)
-    save_pretrained(model, run.output_dir)
