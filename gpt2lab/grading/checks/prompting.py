@@ -351,7 +351,7 @@ SHOTS_THAT_FIT = Check(
         Case("room for all", context([3, 2, 4], 2, 20), compare=FITTED, smaller=easy_contexts),
         Case("exactly full", context([3, 2, 4], 2, 11), compare=FITTED, smaller=easy_contexts),
         Case("one token too many", context([3, 2, 4], 2, 10), compare=FITTED, smaller=easy_contexts),
-        Case("room for new tokens", context([3, 2, 4, 3], 2, 14, 5), compare=FITTED, smaller=easy_contexts),
+        Case("room for new tokens", context([3, 2, 4, 3], 2, 15, 5), compare=FITTED, smaller=easy_contexts),
         Case("a long example in the middle", context([2, 9, 2, 3], 3, 12), points=2, compare=FITTED, smaller=easy_contexts),
         Case("the query alone", context([4, 5], 4, 8), compare=FITTED),
         Case("no examples", context([], 3, 3), points=0.5, compare=FITTED),

@@ -262,7 +262,7 @@ def linear_scaled_and_cut(x: Tensor, x_scale: Tensor, weight: Tensor, weight_sca
 def _fake(
     x: Tensor, scale: float, bits: int = 8, *, rounding: Callable[[Tensor], Tensor] = torch.round, low: Callable[[int], int] | None = None,
     high: Callable[[int], int] = _top, clamp: bool = True, back: float = 1.0, use_bits: bool = True,
-    slope: Callable[[Tensor, Tensor, float], Tensor] = lambda inside, gradient, scale: inside * gradient,
+    slope: Callable[[Tensor, Tensor, float], Tensor] = lambda inside, gradient, scale: gradient.where(inside, 0.0),
 ) -> Tensor:  # fmt: skip
     """`slope(inside, incoming gradient, scale)`: the gradient of x; `back`: 1 where the whole numbers are scaled back."""
     bits = bits if use_bits else 8
