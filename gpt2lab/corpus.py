@@ -24,6 +24,7 @@ from platformdirs import user_cache_dir
 PACKAGES = ("numpy", "matplotlib", "torch")
 MIN_CHARACTERS = 120                       # shorter docstrings are labels, not prose
 HELD_OUT_SHARE = 20                        # one document in 20 is held out
+CODE_HELD_OUT_SHARE = 8                    # of modules, which are fewer and longer
 
 
 def documents() -> Iterator[str]:
@@ -61,9 +62,35 @@ def split() -> tuple[list[str], list[str]]:
     """(train, held out): a document's own hash decides, so a new library version moves no other document across."""
     train, held_out = [], []
     for document in documents():
-        digest = hashlib.sha256(document.encode()).digest()
-        (held_out if digest[0] * 256 + digest[1] < 65536 // HELD_OUT_SHARE else train).append(document)
+        (held_out if _is_held_out(document) else train).append(document)
     return train, held_out
+
+
+def code(max_bytes: int = 600_000) -> tuple[list[str], list[str]]:
+    """(train, held out): modules of the standard library as bare statements, without docstrings and comments.
+
+    Each is written as `ast.unparse` writes it, so nothing of it stands in `documents()`. Which modules come first is left to
+    a hash of their names: the first `max_bytes` are a sample of the whole library. Sides are chosen as in `split`, by module.
+    """
+    if max_bytes < 1:
+        raise ValueError(f"max_bytes={max_bytes}: ask for at least one byte")
+    root = Path(sysconfig.get_path("stdlib"))
+    sides: dict[bool, list[str]] = {False: [], True: []}
+    size = 0
+    for path in sorted(_sources(root), key=lambda p: hashlib.sha256(p.relative_to(root).as_posix().encode()).digest()):
+        statements = "" if "encodings" in path.parts else _statements(path)            # those are tables of characters
+        if len(statements) < MIN_CHARACTERS:
+            continue
+        size += len(statements.encode())
+        if size > max_bytes:
+            break
+        sides[_is_held_out(statements, CODE_HELD_OUT_SHARE)].append(statements)
+    return sides[False], sides[True]
+
+
+def _is_held_out(document: str, share: int = HELD_OUT_SHARE) -> bool:
+    digest = hashlib.sha256(document.encode()).digest()
+    return digest[0] * 256 + digest[1] < 65536 // share
 
 
 def _read_cache(path: Path) -> list[str] | None:
@@ -82,10 +109,16 @@ def _read_sources() -> Iterator[str]:
     standard_library = Path(sysconfig.get_path("stdlib"))
     roots = [standard_library] + [_package_root(name) for name in PACKAGES]
     for root in filter(None, roots):
-        for path in sorted(root.rglob("*.py"), key=lambda p: p.relative_to(root).as_posix()):
-            parts = set(path.relative_to(root).parts)
-            if not parts & {"site-packages", "test", "tests", "testing", "idlelib", "lib2to3", "pydoc_data", "__pycache__"}:
-                yield from _docstrings(path)
+        for path in _sources(root):
+            yield from _docstrings(path)
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    """A package's modules in a fixed order, its tests and what it carries along left out."""
+    for path in sorted(root.rglob("*.py"), key=lambda p: p.relative_to(root).as_posix()):
+        parts = set(path.relative_to(root).parts)
+        if not parts & {"site-packages", "test", "tests", "testing", "idlelib", "lib2to3", "pydoc_data", "__pycache__"}:
+            yield path
 
 
 def _package_root(name: str) -> Path | None:
@@ -109,6 +142,18 @@ def _docstrings(path: Path) -> Iterator[str]:
             continue
         if found and len(tidied := _tidy(found)) >= MIN_CHARACTERS:
             yield tidied
+
+
+def _statements(path: Path) -> str:
+    """A source file without docstrings and comments; empty when it is no Python or nothing is left."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return ""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:] or ([] if isinstance(node, ast.Module) else [ast.Pass()])
+    return ast.unparse(tree)
 
 
 def _tidy(raw: str) -> str:

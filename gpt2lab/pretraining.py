@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from gpt2lab import corpus, practice
 from gpt2lab.decoder import GPT2, GPT2Config, count_parameters, cross_entropy_loss
+from gpt2lab.finetuning import has_bfloat16, load_checkpoint, mixed_precision, save_atomically
 from gpt2lab.tokenizer import Tokenizer, train_bpe
 from gpt2lab.weights import save_pretrained
 
@@ -130,15 +131,9 @@ def evaluate(model: GPT2, data: _Data) -> dict[str, float]:
 
 def _loss(model: GPT2, input_ids: Tensor, targets: Tensor) -> Tensor:
     """Both (B, T); bfloat16 where the hardware has it, float32 for the sums."""
-    with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=_has_bfloat16(input_ids.device)):
+    with mixed_precision(input_ids.device, "bf16" if has_bfloat16(input_ids.device) else "fp32"):
         logits = model(input_ids).logits
     return cross_entropy_loss(logits.float(), targets)
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported()
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 class _Data:
@@ -213,9 +208,8 @@ def _schedule(step: int, config: PretrainConfig) -> float:
 
 
 def _resume(path: Path, model: GPT2, optimizers: list, config: PretrainConfig, device: str):
-    if not path.exists():
+    if (saved := load_checkpoint(path, device)) is None:
         return 0, 0.0, []
-    saved = torch.load(path, map_location=device, weights_only=True)
     if saved.get("model_config", asdict(model.config)) != asdict(model.config):
         raise ValueError(f"{path} holds another model: {saved['model_config']}. Use that one, or another directory")
     if saved["config"] != asdict(config):
@@ -227,11 +221,9 @@ def _resume(path: Path, model: GPT2, optimizers: list, config: PretrainConfig, d
 
 
 def _save(path: Path, model: GPT2, optimizers: list, config: PretrainConfig, step: int, seconds: float, history: list) -> None:
-    half = path.with_suffix(".part")
-    torch.save({"config": asdict(config), "model_config": asdict(model.config),
-                "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
-                "step": step, "seconds": seconds, "history": history}, half)
-    half.replace(path)
+    save_atomically({"config": asdict(config), "model_config": asdict(model.config),
+                     "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
+                     "step": step, "seconds": seconds, "history": history}, path)
 
 
 def model_card(model: GPT2, config: PretrainConfig, data: _Data, history: list[dict], device: str) -> str:

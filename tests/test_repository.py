@@ -20,7 +20,7 @@ UNTRACKED = {".venv", "_build", "_docs", "_proc", "__pycache__", ".git", ".pytes
              ".ipynb_checkpoints", ".jupyter_cache", "submitted", "autograded", "feedback", "gradebook.db"}
 FLOORS = ("tokenizer", "attention", "decoder", "weights", "sampling", "fast_decoder", "lora", "finetuning", "quantization", "prompting", "evaluation",
           "distillation", "formats")       # in the order of the chapters
-GROUND = {"corpus", "download"}            # stand under every floor
+GROUND = {"corpus", "download", "processes", "practice"}            # stand under every floor
 
 
 def files() -> list[Path]:

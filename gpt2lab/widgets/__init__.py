@@ -22,6 +22,13 @@ _HOME = {
     "BeamTree": "beam_tree",
     "CacheCells": "cache_cells",
     "TypeAndContinue": "type_and_continue",
+    "TrainingCurves": "training_curves",
+    "LoraRank": "lora_rank",
+    "AttentionDifference": "attention_difference",
+    "QuantBins": "quant_bins",
+    "QualitySize": "quality_size",
+    "ShotSwapper": "shot_swapper",
+    "ShotCurve": "shot_curve",
 }
 __all__ = [*_HOME]  # noqa: PLE0604 (they are strings; one list is enough)
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 ALL_AT_ONCE = 600_000        # bytes of triangles that travel with the widget; Jupyter drops more than about 3 MB in 3 s
+EQUAL = 128 / 255            # where two weights that are equal lie once a difference is packed into 0..1
 THUMB = 48                   # pixels of a head's small picture when the triangles do not travel at once
 
 
@@ -61,6 +62,19 @@ def thumbnails(weights: Tensor, size: int = THUMB) -> bytes:
     """(L, H, T, T) -> L*H pictures of size*size bytes; a pixel keeps the largest weight it covers, so stripes survive."""
     small = F.adaptive_max_pool2d(weights.flatten(0, 1)[:, None], size)
     return to_uint8(small).tobytes()
+
+
+def packed_difference(before: Tensor, after: Tensor) -> tuple[Tensor, float]:
+    """after - before as numbers 0..1 around `EQUAL` that become bytes 1..255, and the difference that 127 steps stand for."""
+    reach = float((after - before).abs().max()) or 1.0
+    return (128 + 127 * (after - before) / reach) / 255, reach
+
+
+def signed_thumbnails(packed: Tensor, size: int = THUMB) -> bytes:
+    """As `thumbnails`, of packed differences: a pixel keeps the one furthest from `EQUAL`."""
+    flat = packed.flatten(0, 1)[:, None] - EQUAL
+    most, least = F.adaptive_max_pool2d(flat, size), -F.adaptive_max_pool2d(-flat, size)
+    return to_uint8(most.where(most > -least, least) + EQUAL).tobytes()
 
 
 def heads_within(weights: Tensor, first: tuple[int, int], budget: int) -> dict[str, bytes]:

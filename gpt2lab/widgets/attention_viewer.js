@@ -6,8 +6,7 @@ export default {
     const ui = frame(el, model.get("title"), "Each small square is one head: a row is a token, a column is where it looks. Choose a head, then a token.",
       !model.isStatic || model.get("text") === null);
     const cleanups = [];
-    let tokens = [], T = 0, L = 0, H = 0, layer = 0, head = 0, query = 0, side = "0", generation = 0;
-    const cache = new Map(), asked = new Set();
+    let tokens = [], T = 0, L = 0, H = 0, layer = 0, head = 0, query = 0, side = "0";
 
     const layerPick = choice("Layer", [], "", (v) => pick(+v, head));
     const headPick = choice("Head", [], "", (v) => pick(layer, +v));
@@ -29,39 +28,11 @@ export default {
     put(ui.body, h("div", { class: "g2-columns" }, gridBox, largeBox),
       h("div", { class: "g2-label", style: { marginTop: "0.8rem" } }, "The text: choose a token, the shade says how much it looks at each token before it"), strip.node);
 
-    // -- where a head's weights come from: all here, sent with the page, or asked of the kernel
-    function triangleOf(m, l, hd) {
-      const all = asBytes(model.get("triangles")[m]), n = triangleLength(T);
-      if (all.length) return all.subarray((l * H + hd) * n, (l * H + hd + 1) * n);
-      const sent = model.get("heads")[m]?.[l + "," + hd];
-      if (sent) return asBytes(sent);
-      return cache.get(`${m},${l},${hd}`) || null;
-    }
-    const ask = debounce(() => {
-      for (let m = 0; m < (two() ? 2 : 1); m++) {
-        const name = `${m},${layer},${head}`;
-        if (triangleOf(m, layer, head) || asked.has(name)) continue;
-        asked.add(name);
-        model.send({ want: "head", model: m, layer, head });
-      }
-    }, 60);
-    const onMessage = async (content, buffers) => {
-      if (!content.head) return;
-      const [m, l, hd] = content.head, born = generation;
-      const raw = await inflate(asBytes(buffers[0]));
-      asked.delete(content.head.join(","));
-      if (born !== generation || raw.length !== triangleLength(T)) return;
-      if (cache.size > 48) cache.delete(cache.keys().next().value);          // about 25 MB at 1,024 tokens
-      cache.set(`${m},${l},${hd}`, raw);
-      if (l === layer && hd === head) drawHead();
-    };
-    model.on("msg:custom", onMessage);
-    cleanups.push(() => model.off("msg:custom", onMessage));
+    const store = headStore(model, (l, hd) => { if (l === layer && hd === head) drawHead(); });
+    cleanups.push(store.close);
 
     function load() {
-      generation++;
-      cache.clear();
-      asked.clear();
+      store.forget();
       tokens = model.get("tokens");
       T = tokens.length;
       [L, H] = model.get("shape");
@@ -106,9 +77,9 @@ export default {
     }
     function smallImage(l, hd, table) {
       const sides = side === "d" ? [0, 1] : [+side], thumbed = model.get("thumbs")[0].byteLength > 0;
-      const parts = sides.map((m) => (thumbed ? null : triangleOf(m, l, hd)));
+      const parts = sides.map((m) => (thumbed ? null : store.get(m, l, hd)));
       if (!thumbed) return side === "d" ? differenceImage(parts[0], parts[1], T, table, cell) : headImage(parts[0], T, table, Math.max(cell, 16));
-      const S = model.get("thumb_size"), n = S * S, small = sides.map((m) => asBytes(model.get("thumbs")[m]).subarray((l * H + hd) * n, (l * H + hd + 1) * n));
+      const S = model.get("thumb_size"), small = sides.map((m) => store.thumb(m, l, hd));
       if (side !== "d") return thumbImage(small[0], S, table);
       return thumbImage(small[0].map((v, i) => Math.round(127.5 + (v - small[1][i]) / 2)), S, table);
     }
@@ -146,7 +117,7 @@ export default {
       if (!model.isStatic) { model.set("chosen", [layer, head]); model.save_changes(); }
       if (seen) frameCell();
       drawHead();
-      ask();
+      store.ask((two() ? [0, 1] : [0]).map((m) => [m, layer, head]));
     }
     const at = (event) => {
       const box = grid.getBoundingClientRect(), scale = grid.clientWidth / box.width || 1;
@@ -162,37 +133,13 @@ export default {
     });
 
     // -- one head, large
-    let margin = 0, pitch = 1;
+    let pitch = 1;
     function drawHead() {
       const width = Math.max(180, Math.min(520, largeBox.clientWidth || 420));
-      const named = T <= 32;
-      margin = named ? Math.min(92, width * 0.24) : 6;
-      pitch = Math.min(34, (width - margin - 4) / T);
-      const span = pitch * T, c = fitCanvas(large, margin + span + 4, span + 6), colours = inkColours(ui.root);
-      const sides = side === "d" ? [0, 1] : [+side], parts = sides.map((m) => triangleOf(m, layer, head));
+      const sides = side === "d" ? [0, 1] : [+side], parts = sides.map((m) => store.get(m, layer, head));
       const whole = parts.every(Boolean), table = palette(side === "d" ? "difference" : "heat");
-      const dots = Math.max(64, Math.ceil(span * Math.min(3, window.devicePixelRatio || 1)));
-      let image;
-      if (whole) image = side === "d" ? differenceImage(parts[0], parts[1], T, table, dots) : headImage(parts[0], T, table, dots);
-      else image = smallImage(layer, head, table);
-      const drawn = whole ? image.width * Math.max(1, Math.ceil(T / dots)) * pitch : span;    // the last pixel may cover less
-      c.imageSmoothingEnabled = false;
-      c.drawImage(image, margin, 2, drawn, drawn);
-      c.strokeStyle = colours.line;
-      c.beginPath();
-      c.moveTo(margin, 2); c.lineTo(margin, 2 + span); c.lineTo(margin + span, 2 + span); c.stroke();
-      if (named) {
-        c.fillStyle = colours.ink;
-        c.textAlign = "right";
-        c.font = `${Math.max(9, Math.min(13, pitch * 0.7))}px ui-monospace, "DejaVu Sans Mono", monospace`;
-        tokens.forEach((t, i) => {
-          c.fillStyle = i === query ? colours.second : colours.ink;
-          c.fillText(short(t, 11), margin - 6, 2 + (i + 0.5) * pitch + 4, margin - 8);
-        });
-      }
-      c.strokeStyle = colours.second;
-      c.lineWidth = 2;
-      c.strokeRect(margin, 2 + query * pitch, Math.max(2, (query + 1) * pitch), Math.max(2, pitch));
+      const image = (dots) => (!whole ? smallImage(layer, head, table) : side === "d" ? differenceImage(parts[0], parts[1], T, table, dots) : headImage(parts[0], T, table, dots));
+      pitch = largeHead(large, { tokens, query, width, colours: inkColours(ui.root), image, whole }).pitch;
       const names = model.get("names"), what = side === "d" ? `, ${names[0]} minus ${names[1]}` : two() ? `, ${names[+side]}` : "";
       largeTitle.textContent = `Layer ${layer}, head ${head}${what}`;
       key.set(side === "d" ? "\u22121" : "0", side === "d" ? "+1" : "1", side === "d" ? "difference" : "heat");
@@ -215,17 +162,7 @@ export default {
       }
       large.setAttribute("aria-label", ui.spoken.textContent);
     }
-    const chooseRow = (event) => {
-      const box = large.getBoundingClientRect();
-      const i = Math.floor((event.clientY - box.top - 2) / pitch);
-      if (i >= 0 && i < T && i !== query) { query = i; drawHead(); }
-    };
-    large.addEventListener("mousemove", debounce(chooseRow, 8));
-    large.addEventListener("click", chooseRow);
-    large.addEventListener("keydown", (event) => {
-      const step = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -10, PageDown: 10 }[event.key];
-      if (step) { event.preventDefault(); query = Math.max(0, Math.min(T - 1, query + step)); drawHead(); }
-    });
+    rowsChosen(large, () => ({ pitch, query, count: T }), (i) => { query = i; drawHead(); });
 
     grid.setAttribute("aria-label", "Small pictures of every head. Arrow keys choose a head; the Layer and Head menus do the same.");
     cleanups.push(onResize(ui.body, () => { drawGrid(); drawHead(); }));

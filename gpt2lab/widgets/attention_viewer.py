@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import traitlets
+from torch import Tensor
 
 from gpt2lab.widgets import _attention_data as data
 from gpt2lab.widgets._base import LessonWidget, check_text, token_texts
@@ -62,14 +63,20 @@ class AttentionViewer(LessonWidget):
         stacked = [data.stack(a, len(tokens)) for a in models]
         if len({s.shape for s in stacked}) > 1:
             raise ValueError(f"the two models differ: {[tuple(s.shape) for s in stacked]} (layers, heads, tokens, tokens)")
-        whole = sum(map(data.triangle_bytes, stacked)) <= data.ALL_AT_ONCE
+        self._place(tokens, stacked)
+
+    def _place(self, tokens: Sequence[str], weights: list[Tensor], signed: Sequence[Tensor] = ()) -> None:
+        """Send (L, H, T, T) arrays of 0..1 to the page; those of `signed` are differences around `data.EQUAL`."""
+        every = [*weights, *signed]
+        whole = sum(map(data.triangle_bytes, every)) <= data.ALL_AT_ONCE
+        small = [] if whole else [*map(data.thumbnails, weights), *map(data.signed_thumbnails, signed)]
         with self.hold_sync():                                 # the page sees tokens and weights change together
-            self.triangles = [data.triangles(s) if whole else b"" for s in stacked]
-            self.thumbs = [b"" if whole else data.thumbnails(s) for s in stacked]
-            self.heads = [{} for _ in stacked]
-            self.shape = list(stacked[0].shape[:2])
+            self.triangles = [data.triangles(w) if whole else b"" for w in every]
+            self.thumbs = [b"" for _ in every] if whole else small
+            self.heads = [{} for _ in every]
+            self.shape = list(every[0].shape[:2])
             self.tokens = [str(t) for t in tokens]
-        self._weights = stacked
+        self._weights = every
 
     @traitlets.observe("text")
     def _new_text(self, change: Any) -> None:

@@ -22,18 +22,7 @@ export default {
       const top = h("div", { class: "g2-row" });
       const what = ["each token looks at the one before it", "each token looks at the very first", "looks at what followed the same token last time"][number];
       const node = h("div", { class: "g2-score-map" }, h("strong", {}, name), h("div", { class: "g2-label" }, what), canvas, top);
-      const locate = (event) => {
-        const r = canvas.getBoundingClientRect(), g = geometry(node);
-        return [Math.floor((event.clientY - r.top - g.top) / g.cellH), Math.floor((event.clientX - r.left - g.left) / g.cellW)];
-      };
-      canvas.addEventListener("click", (event) => {
-        const [l, hd] = locate(event);
-        if (l >= 0 && l < L && hd >= 0 && hd < H) pick(l, hd, number);
-      });
-      canvas.addEventListener("keydown", (event) => {
-        const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-        if (step) { event.preventDefault(); pick(layer + step[0], head + step[1], number); }
-      });
+      scoresChosen(canvas, () => ({ L, H, layer, head, width: node.clientWidth || 280 }), (l, hd) => pick(l, hd, number));
       return { name, number, canvas, top, node };
     });
     const key = legend("0", "1");
@@ -46,31 +35,12 @@ export default {
       h("div", { class: "g2-columns", style: { marginTop: "0.9rem" } }, h("div", {}, largeTitle, large),
         h("div", {}, h("div", { class: "g2-row" }, layerPick.node, headPick.node), h("p", { class: "g2-label" }, "The tokens: choose one, the shade says where it looks."), strip.node)));
 
-    function geometry(node) {
-      const width = Math.max(140, node.clientWidth || 280), left = 20, top = 16;
-      const cellW = Math.max(7, Math.min(44, (width - left) / H)), cellH = Math.max(7, Math.min(28, cellW));
-      return { left, top, cellW, cellH };
-    }
     function drawMaps() {
       key.recolour();
       const colours = inkColours(ui.root), scores = model.get("scores");
       for (const m of maps) {
-        const g = geometry(m.node), c = fitCanvas(m.canvas, g.left + H * g.cellW + 2, g.top + L * g.cellH + 2), values = scores[m.number];
-        c.font = "11px system-ui, sans-serif";
-        c.textAlign = "center";
-        c.textBaseline = "middle";
-        for (let l = 0; l < L; l++) for (let hd = 0; hd < H; hd++) {
-          const v = values[l * H + hd], x = g.left + hd * g.cellW, y = g.top + l * g.cellH, rgb = heat(v);
-          c.fillStyle = `rgb(${rgb.join(",")})`;
-          c.fillRect(x, y, g.cellW - 1, g.cellH - 1);
-          if (g.cellW >= 26) { c.fillStyle = inkOn(rgb); c.fillText(v.toFixed(2).replace(/^0/, ""), x + g.cellW / 2, y + g.cellH / 2); }
-        }
-        c.fillStyle = colours.soft;
-        for (let hd = 0; hd < H; hd++) if (g.cellW >= 16 || hd % 4 === 0) c.fillText(hd, g.left + (hd + 0.5) * g.cellW, 8);
-        for (let l = 0; l < L; l++) if (g.cellH >= 12 || l % 4 === 0) c.fillText(l, 9, g.top + (l + 0.5) * g.cellH);
-        c.strokeStyle = colours.second;
-        c.lineWidth = 3;
-        c.strokeRect(g.left + head * g.cellW, g.top + layer * g.cellH, g.cellW - 1, g.cellH - 1);
+        const values = scores[m.number];
+        drawScores(m.canvas, { L, H, values, layer, head, width: m.node.clientWidth || 280, colours });
         const order = values.map((v, i) => [v, i]).sort((a, b) => b[0] - a[0]).slice(0, 3);
         refill(m.top, h("span", { class: "g2-label" }, "strongest"), order.map(([v, i]) =>
           button(`L${Math.floor(i / H)} H${i % H}: ${v.toFixed(2)}`, () => pick(Math.floor(i / H), i % H, m.number), { "aria-label": `${m.name}: layer ${Math.floor(i / H)}, head ${i % H}, score ${v.toFixed(2)}`, class: "g2-small" })));

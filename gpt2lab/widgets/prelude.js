@@ -186,7 +186,7 @@ function paint(node, t) {
 function palette(kind) {                                // 256 colours at once, for drawing pixels
   const table = new Uint32Array(256);                   // little-endian RGBA
   for (let i = 0; i < 256; i++) {
-    const [r, g, b] = kind === "difference" ? signed((i - 127.5) / 127.5) : heat(i / 255);
+    const [r, g, b] = kind === "difference" ? signed(Math.abs(i - 127.5) < 1 ? 0 : (i - 127.5) / 127.5) : heat(i / 255);
     table[i] = (255 << 24) | (b << 16) | (g << 8) | r;
   }
   return table;

@@ -110,7 +110,6 @@ def look_at(tensor: Tensor, corner: list[int] | tuple[int, int] = (0, 0)) -> dic
                    "numbers": [[f"{x:.4g}" for x in row] for row in flat[r:r + CORNER, c:c + CORNER].tolist()]}
 
 
-
 def blocks(matrix: Tensor, rows: int, columns: int) -> Tensor:
     """(R, C) -> at most (rows, columns), the means of blocks; a smaller matrix stays as it is."""
     R, C = matrix.shape

@@ -1,4 +1,4 @@
-"""The diagnoses of exercises 01 to 05: each mistake is told from the others, shown in the bank, and explained in the chapter."""
+"""The diagnoses of the exercises: each mistake is told from the others, shown in the bank, and explained in the chapter."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from gpt2lab.grading.report import judge, run_here
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = {"tokenizer": "01_tokenizer", "attention": "02_attention", "decoder": "03_decoder", "weights": "04_weights",
-            "sampling": "05_sampling"}  # fmt: skip
+            "sampling": "05_sampling", "finetuning": "06_finetuning", "quantization": "07_quantization", "prompting": "08_prompting"}  # fmt: skip
 PIECES = [piece for piece in all_pieces() if piece.partition(".")[0] in CHAPTERS]
 WRONG = [answer for name in CHAPTERS.values() for answer in read_bank(ROOT / "solutions" / name) if answer.mistake]
 
@@ -95,6 +95,25 @@ LISTED = {
     "sampling.beam_step": ["beam adds probabilities", "finished beams keep growing"],
     "sampling.left_pad_positions": ["position restarts at 0", "left padding with plain arange positions"],
     "sampling.cache_step": ["cache on the wrong axis", "beams not reordered"],
+    "finetuning.shift_targets": ["no shift", "shifted twice", "pads are targets"],
+    "finetuning.token_mean_loss": ["pads counted in the mean", "mean of micro-batch means", "shifted twice"],
+    "finetuning.adamw_step": ["L2 through the gradient", "no bias correction", "eps inside the root", "decay after the step"],
+    "finetuning.lr_at": ["warm-up one step early", "cosine that ends at the wrong step"],
+    "finetuning.clip_gradients": ["each tensor clipped by its own norm", "scales small gradients up", "norms added up"],
+    "finetuning.step_gradients": ["clip per micro-batch", "clipped after every micro-batch", "mean of micro-batch means"],
+    "finetuning.LoRALinear": ["both A and B random", "alpha instead of alpha / r", "base not frozen", "merged twice",
+                              "A and B the wrong way round"],
+    "quantization.quantize_symmetric": ["scale max/128", "truncation for rounding", "wrong channel axis", "all-zero row divides by zero"],
+    "quantization.quantize_asymmetric": ["zero point not rounded", "zero point not clamped"],
+    "quantization.dequantize_per_channel": ["wrong channel axis: the last", "wrong channel axis: the first"],
+    "quantization.int8_linear": ["accumulating in int8", "scales applied before the sum", "only the scale of x", "only the scale of the weight"],
+    "quantization.fake_quantize": ["gradient zero through round", "gradient not cut at the clamp"],
+    "prompting.few_shot_prompt": ["trailing space left", "label leaked into the query line", "order reversed"],
+    "prompting.choice_log_likelihoods": ["prompt tokens counted", "off by one position", "mean instead of sum", "only the first token counts"],
+    "prompting.normalised_choice": ["softmax over choices before normalising", "dividing by characters for bytes"],
+    "prompting.calibrate": ["calibration subtracting probabilities", "not renormalised"],
+    "prompting.shots_that_fit": ["truncation from the wrong end", "truncation in the middle of an example", "the query is cut"],
+    "prompting.icl_accuracy": ["the simple interval, p +- z sqrt(p (1 - p) / n)"],
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The pieces of exercises 01 to 05 fit together: a learner's own tokenizer, attention, decoder, loader and sampler are a working GPT-2."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -23,6 +24,14 @@ def pieces_of(name: str) -> dict:
         if cell.cell_type == "code" and not cell.metadata.nbgrader.grade:
             exec(compile(cell.source, cell.id, "exec"), names)  # noqa: S102  (the course's own notebook)
     return names
+
+
+def run_last_cell(name: str, pieces: dict) -> None:
+    """The code that the exercise's last cell offers for pasting, run behind the solved pieces."""
+    cell = nbformat.read(SOLUTIONS / name / f"{name}.ipynb", as_version=4).cells[-1]
+    names = dict(pieces)
+    for block in re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL):
+        exec(compile(block, cell.id, "exec"), names)  # noqa: S102  (the course's own notebook)
 
 
 @pytest.fixture(scope="module")

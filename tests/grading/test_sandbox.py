@@ -125,6 +125,16 @@ def test_floors_of_the_exercise_are_absent_and_lower_ones_there():
     assert [r.ok for r in results] == [False, False, True, False, True]
 
 
+def test_both_modules_of_an_exercise_are_absent():
+    """Chapter 06 builds two: what one exercise asks for is in neither, and the next exercise has both."""
+    cells = ["import gpt2lab.sampling", "import gpt2lab.finetuning", "import gpt2lab.lora"]
+    results = run(*cells, answers=[{"piece": "finetuning.LoRALinear", "expression": "f"}], limits=sandbox.Limits())
+    assert [r.ok for r in results] == [True, False, False]
+    assert all("No module named" in r.error for r in results[1:])
+    results = run(*cells, answers=[{"piece": "quantization.int8_linear", "expression": "f"}], limits=sandbox.Limits())
+    assert [r.error for r in results] == [""] * 3
+
+
 def test_answer_keys_are_absent():
     cells = ["import gpt2lab.grading.keys", "import gpt2lab.grading.keys.tokenizer"]
     assert all("No module named" in r.error for r in run(*cells, answers=ANSWERS))

@@ -26,7 +26,16 @@ from gpt2lab.widgets import ProbabilityBars, TypeAndContinue, WeightBrowser
 from IPython.display import display
 display(TypeAndContinue(lab, "The first", max_new_tokens=8))
 display(ProbabilityBars.of(lab, "The first"))
-WeightBrowser(lab.model)"""]
+WeightBrowser(lab.model)""", """\
+import time
+from gpt2lab.widgets import AttentionDifference, LoraRank, ShotSwapper, TrainingCurves
+with TrainingCurves(max_steps=40) as curves:
+    for step in range(1, 41):
+        curves({"step": step, "loss": 5 - step / 10})
+        time.sleep(0.1)
+display(AttentionDifference.of(lab, "the cat sat", lab.model))
+display(LoraRank({"first": torch.randn(20, 10), "second": torch.randn(30, 10)}))
+ShotSwapper.of(lab, [("vodu", "mek"), ("zuba", "tiron")], "zuba", ["mek", "tiron"])"""]
 
 
 @pytest.fixture
@@ -136,6 +145,22 @@ def test_kernel_answers_in_jupyterlab(jupyter, browser):
         browser.scroll_into_view_if_needed()
         browser.get_by_label("Tensors, in the order").select_option("wpe.weight")
         page.wait_for_function("document.querySelectorAll('.g2')[4].querySelector('.g2-spoken').textContent.startsWith('wpe.weight: 512 by 256')")
+
+        run_cell(page, 3)                       # curves grow while the cell runs; the kernel answers the other three
+        page.wait_for_function("document.querySelectorAll('.g2').length === 6")
+        page.wait_for_function("/^[1-3]?[0-9]$/.test(document.querySelectorAll('.g2')[5].querySelector('.g2-fact b')?.textContent) && document.querySelectorAll('.g2')[5].querySelector('.g2-fact b').textContent > 2")
+        page.wait_for_function("document.querySelectorAll('.g2').length === 9")
+        page.wait_for_function("/^Step 40: loss 1.000/.test(document.querySelectorAll('.g2')[5].querySelector('.g2-spoken').textContent)")
+        difference, ranks, shots = (page.locator(".g2").nth(i) for i in (6, 7, 8))
+        difference.scroll_into_view_if_needed()
+        short = difference.locator(".g2-token").count()
+        difference.get_by_label("Your text").fill("the cat sat because it was tired")
+        page.wait_for_function("n => document.querySelectorAll('.g2')[6].querySelectorAll('.g2-token').length > n", arg=short)
+        ranks.get_by_label("Matrix").select_option("second")
+        page.wait_for_function("document.querySelectorAll('.g2')[7].querySelectorAll('.g2-fact span')[1].textContent === 'numbers: 8 \u00d7 (30 + 10)'")
+        shots.get_by_role("button", name="move zuba up").click()
+        shots.get_by_label("The question").fill("vodu")
+        page.wait_for_function("/^zuba tiron\\nvodu mek\\nvodu$/.test(document.querySelectorAll('.g2')[8].querySelector('.g2-sample-text').textContent)")
         assert not outside, outside
     finally:
         context.close()

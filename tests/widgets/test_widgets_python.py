@@ -97,7 +97,7 @@ def test_unusual_texts(name, text, tiny_lab):
         assert TEXT_WIDGETS[name](tiny_lab, text).to_html()
 
 
-@pytest.mark.parametrize("name", ["TokenCutsAttention", "AttentionViewer", "HeadFinder", "CompletionBox", "ProbabilityBars", "BeamTree"])
+@pytest.mark.parametrize("name", ["TokenCutsAttention", "AttentionViewer", "AttentionDifference", "HeadFinder", "CompletionBox", "ProbabilityBars", "BeamTree"])
 def test_too_long_a_text_becomes_a_sentence(name, tiny_lab):
     widget = TEXT_WIDGETS[name](tiny_lab, "the cat")
     if name == "CompletionBox":

@@ -1,0 +1,12 @@
+# piece: finetuning.adamw_step
+# mistake: not divided by the root
+def adamw_step(param, grad, exp_avg, exp_avg_sq, step, *, lr, betas, eps, weight_decay):
+    if step < 1:
+        raise ValueError(f"step {step}")
+    beta1, beta2 = betas
+    param = param - lr * weight_decay * param
+    exp_avg = beta1 * exp_avg + (1 - beta1) * grad
+    exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
+    m = exp_avg / (1 - beta1**step)
+    param = param - lr * m
+    return param, exp_avg, exp_avg_sq

@@ -1,0 +1,12 @@
+# piece: finetuning.clip_gradients
+# mistake: scaled to norm 1
+import torch
+
+
+def clip_gradients(grads, max_norm):
+    if max_norm <= 0:
+        raise ValueError(f"max_norm is {max_norm}")
+    norm = torch.stack([grad.norm() for grad in grads]).norm()
+    if norm <= max_norm:
+        return grads, norm
+    return [grad / norm for grad in grads], norm

@@ -1,0 +1,10 @@
+# piece: finetuning.clip_gradients
+# mistake: scales small gradients up
+import torch
+
+
+def clip_gradients(grads, max_norm):
+    if max_norm <= 0:
+        raise ValueError(f"max_norm is {max_norm}")
+    norm = torch.stack([grad.norm() for grad in grads]).norm()
+    return [grad * max_norm / norm for grad in grads], norm

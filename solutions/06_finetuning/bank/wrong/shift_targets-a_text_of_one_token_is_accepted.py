@@ -1,0 +1,9 @@
+# piece: finetuning.shift_targets
+# mistake: a text of one token is accepted
+def shift_targets(input_ids, attention_mask=None, ignore_index=-100):
+    inputs = input_ids[:, :-1]
+    targets = input_ids[:, 1:].clone()
+    if attention_mask is not None:
+        real = attention_mask.bool()
+        targets[~(real[:, 1:] & real[:, :-1])] = ignore_index
+    return inputs, targets

@@ -1,0 +1,21 @@
+# piece: quantization.fake_quantize
+# mistake: gradient multiplied by the scale
+import torch
+
+
+class Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale, top):
+        steps = torch.round(x / scale)
+        ctx.save_for_backward(steps.abs() <= top)
+        ctx.scale = scale
+        return steps.clamp(-top, top) * scale
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (inside,) = ctx.saved_tensors
+        return gradient * inside * ctx.scale, None, None
+
+
+def fake_quantize(x, scale, bits=8):
+    return Rounded.apply(x, scale, 2 ** (bits - 1) - 1)

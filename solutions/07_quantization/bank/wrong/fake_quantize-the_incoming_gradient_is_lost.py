@@ -1,0 +1,20 @@
+# piece: quantization.fake_quantize
+# mistake: the incoming gradient is lost
+import torch
+
+
+class Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale, top):
+        steps = torch.round(x / scale)
+        ctx.save_for_backward(steps.abs() <= top)
+        return steps.clamp(-top, top) * scale
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (inside,) = ctx.saved_tensors
+        return inside.float(), None, None
+
+
+def fake_quantize(x, scale, bits=8):
+    return Rounded.apply(x, scale, 2 ** (bits - 1) - 1)

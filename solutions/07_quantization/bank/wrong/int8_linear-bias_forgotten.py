@@ -1,0 +1,9 @@
+# piece: quantization.int8_linear
+# mistake: bias forgotten
+import torch
+
+
+def int8_linear(x, x_scale, weight, weight_scale, bias=None):
+    sums = x.to(torch.int32) @ weight.to(torch.int32).T
+    out = sums * x_scale[:, None] * weight_scale
+    return out

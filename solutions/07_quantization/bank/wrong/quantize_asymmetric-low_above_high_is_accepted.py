@@ -1,0 +1,14 @@
+# piece: quantization.quantize_asymmetric
+# mistake: low above high is accepted
+import torch
+
+
+def quantize_asymmetric(x, low=None, high=None):
+    low = x.min().item() if low is None else low
+    high = x.max().item() if high is None else high
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / 255 or 1.0
+    zero_point = -128 - round(low / scale)
+    values = torch.round(x / scale) + zero_point
+    values = values.clamp(-128, 127)
+    return values.to(torch.int8), scale, zero_point

@@ -1,0 +1,10 @@
+# piece: prompting.few_shot_prompt
+# mistake: a line break too many
+def few_shot_prompt(examples, query, instruction="", template="{query} {answer}\n"):
+    if "{query}" not in template or "{answer}" not in template:
+        raise ValueError(f"template {template!r} needs {{query}} and {{answer}}")
+    text = f"{instruction}\n" if instruction else ""
+    for question, answer in examples:
+        text += template.format(query=question, answer=answer) + "\n"
+    last = template.split("{answer}")[0].format(query=query)
+    return text + last.rstrip(" ")

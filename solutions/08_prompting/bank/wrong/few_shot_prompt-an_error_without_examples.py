@@ -1,0 +1,12 @@
+# piece: prompting.few_shot_prompt
+# mistake: an error without examples
+def few_shot_prompt(examples, query, instruction="", template="{query} {answer}\n"):
+    if "{query}" not in template or "{answer}" not in template:
+        raise ValueError(f"template {template!r} needs {{query}} and {{answer}}")
+    if not examples:
+        raise ValueError("few-shot needs examples")
+    text = f"{instruction}\n" if instruction else ""
+    for question, answer in examples:
+        text += template.format(query=question, answer=answer)
+    last = template.split("{answer}")[0].format(query=query)
+    return text + last.rstrip(" ")

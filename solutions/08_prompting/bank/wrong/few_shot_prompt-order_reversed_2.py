@@ -1,0 +1,11 @@
+# piece: prompting.few_shot_prompt
+# mistake: order reversed
+def few_shot_prompt(examples, query, instruction="", template="{query} {answer}\n"):
+    if "{query}" not in template or "{answer}" not in template:
+        raise ValueError(f"template {template!r} needs {{query}} and {{answer}}")
+    text = f"{instruction}\n" if instruction else ""
+    lines = ""
+    for question, answer in examples:
+        lines = template.format(query=question, answer=answer) + lines
+    last = template.split("{answer}")[0].format(query=query)
+    return text + lines + last.rstrip(" ")

@@ -1,0 +1,10 @@
+# piece: prompting.few_shot_prompt
+# mistake: what follows the answer is left in
+def few_shot_prompt(examples, query, instruction="", template="{query} {answer}\n"):
+    if "{query}" not in template or "{answer}" not in template:
+        raise ValueError(f"template {template!r} needs {{query}} and {{answer}}")
+    text = f"{instruction}\n" if instruction else ""
+    for question, answer in examples:
+        text += template.format(query=question, answer=answer)
+    last = template.format(query=query, answer="").rstrip()
+    return text + last.rstrip(" ")

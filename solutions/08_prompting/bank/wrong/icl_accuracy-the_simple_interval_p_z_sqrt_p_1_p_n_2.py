@@ -1,0 +1,14 @@
+# piece: prompting.icl_accuracy
+# mistake: the simple interval, p +- z sqrt(p (1 - p) / n)
+import math
+
+
+def icl_accuracy(predictions, answers, z=1.96):
+    if len(predictions) != len(answers):
+        raise ValueError(f"{len(predictions)} predictions, {len(answers)} answers")
+    if not predictions:
+        raise ValueError("no predictions")
+    n = len(answers)
+    p = sum(a == b for a, b in zip(predictions, answers)) / n
+    half = z * math.sqrt(p * (1 - p) / n)
+    return p, max(p - half, 0.0), min(p + half, 1.0)

@@ -1,0 +1,16 @@
+# piece: prompting.normalised_choice
+# mistake: an empty choice is accepted
+import torch
+
+
+def normalised_choice(log_likelihoods, choices, token_counts, normalize="none"):
+    if normalize == "tokens":
+        lengths = list(token_counts)
+    elif normalize == "bytes":
+        lengths = [len(choice.encode("utf-8")) for choice in choices]
+    elif normalize == "none":
+        lengths = [1] * len(choices)
+    else:
+        raise ValueError(f"unknown normalize={normalize!r}")
+    scores = torch.tensor([score / length for score, length in zip(log_likelihoods.tolist(), lengths)])
+    return scores.softmax(-1), int(scores.argmax())

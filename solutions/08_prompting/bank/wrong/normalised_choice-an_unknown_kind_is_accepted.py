@@ -1,0 +1,16 @@
+# piece: prompting.normalised_choice
+# mistake: an unknown kind is accepted
+import torch
+
+
+def normalised_choice(log_likelihoods, choices, token_counts, normalize="none"):
+    if normalize == "tokens":
+        lengths = list(token_counts)
+    elif normalize == "bytes":
+        lengths = [len(choice.encode("utf-8")) for choice in choices]
+    else:
+        lengths = [1] * len(choices)
+    if 0 in lengths:
+        raise ValueError("an empty choice")
+    scores = log_likelihoods / torch.tensor(lengths)
+    return scores.softmax(-1), int(scores.argmax())
