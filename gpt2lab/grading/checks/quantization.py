@@ -16,7 +16,7 @@ from ..plain import Outcome
 
 KEYS = "gpt2lab.grading.keys.quantization:"
 # sections of the chapter
-SYMMETRIC, ASYMMETRIC, CHANNELS, CALIBRATION, KERNEL, TRAINING = "7.3", "7.4", "7.5", "7.8", "7.7", "7.11"
+SYMMETRIC, ASYMMETRIC, CHANNELS, CALIBRATION, KERNEL, TRAINING = "7.3", "7.4", "7.5", "7.9", "7.7", "7.12"
 
 
 def _wrong(name: str, says: str, section: str, variant: str, when: Any = None) -> Diagnosis:
