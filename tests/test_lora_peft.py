@@ -1,13 +1,13 @@
 """Our adapters in peft over transformers' GPT-2, and peft's in ours: equal logits both ways."""
 import pytest
 import torch
+import transformers
 
 from gpt2lab.decoder import GPT2, GPT2Config
 from gpt2lab.lora import add_lora, load_adapter, lora_layers, merge_lora, save_adapter
 from gpt2lab.weights import from_pretrained, save_pretrained
 
 peft = pytest.importorskip("peft", reason="peft is not installed: pip install -e '.[dev]'")
-transformers = pytest.importorskip("transformers")
 
 SHAPE = dict(n_layer=2, n_head=4, n_embd=32, n_positions=24, vocab_size=61)
 IDS = torch.arange(44).view(2, 22) * 7 % 61

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 import two_processes as worker
 
 from gpt2lab.decoder import GPT2, GPT2Config
@@ -82,7 +83,6 @@ def test_the_trainer_trains_what_we_saved_and_we_read_what_it_saves(place):
 def test_the_trainer_loses_what_we_lose(tmp_path):
     """The same rows in the same order, unequal in length: loss, learning rate and gradient norm of every step."""
     pytest.importorskip("accelerate", reason=ACCELERATE)
-    transformers = pytest.importorskip("transformers")
     model, data, config = worker.model(), worker.data(), worker.config(max_steps=6, eval_steps=None)
     save_pretrained(model, tmp_path)
     collate = next(part for part in program("with_trainer.py").split("\n\n\n") if part.startswith("def collate"))
