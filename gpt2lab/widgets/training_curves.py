@@ -7,7 +7,7 @@ import threading
 import time
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import traitlets
 
@@ -82,14 +82,14 @@ class TrainingCurves(LessonWidget):
                 self.columns = b"".join(self._data[name].tobytes() for name in COLUMNS)
             self._sent = time.perf_counter()
 
-    def __enter__(self) -> TrainingCurves:
+    def __enter__(self) -> Self:
         from IPython import display, get_ipython
         self.running = True
         if get_ipython() is not None:
             self._display = display.display(self, display_id=True)
         return self
 
-    def __exit__(self, *_error: Any) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.flush()
         self.running = False
         if self._display is not None:
