@@ -177,8 +177,9 @@ def _check_room(model: GPT2, prompt_ids: Sequence[int], choices: Sequence[Sequen
                          "each needs at least one, and there must be a choice")
     need, limit = len(prompt_ids) + max(map(len, choices)) - 1, model.config.n_positions
     if need > limit:
-        raise ValueError(f"the prompt has {len(prompt_ids):,} tokens and the longest choice {max(map(len, choices))}: that needs {need:,} "
-                         f"positions but the model has {limit:,}: show fewer examples; FewShotPrompt.fit leaves out the oldest and says how many")
+        raise ValueError(f"the prompt has {len(prompt_ids):,} tokens and the longest choice {max(map(len, choices))}: that needs "
+                         f"{need:,} positions but the model has {limit:,}: show fewer examples; FewShotPrompt.fit leaves out the "
+                         "oldest and says how many")
 
 # %% ../notebooks/08_prompting.ipynb #export-likelihoods
 @torch.inference_mode()
@@ -259,7 +260,7 @@ def calibrate(scores: Tensor, content_free: Tensor) -> Tensor:
     section 5); with one prompt of the domain alone, the ranking by PMI (Holtzman et al. 2021). ValueError for other shapes.
     """
     if scores.dim() != 1 or content_free.dim() != 2 or content_free.shape[1] != len(scores) or not len(content_free):
-        raise ValueError(f"scores {tuple(scores.shape)} and content_free {tuple(content_free.shape)}: pass (N,) and (M, N) with M at least 1")
+        raise ValueError(f"scores {tuple(scores.shape)} and content_free {tuple(content_free.shape)}: pass (N,) and (M, N), M at least 1")
     return scores - (content_free.log_softmax(-1).logsumexp(0) - math.log(len(content_free)))
 
 # %% ../notebooks/08_prompting.ipynb #export-choice-scores
@@ -285,7 +286,7 @@ def _check_distinct(choices: Sequence[str], ids: Sequence[Sequence[int]], compar
     for i, short in enumerate(ids):
         for j, long in enumerate(ids):
             if i != j and not comparable and list(long[:len(short)]) == list(short):
-                raise ValueError(f"choice {choices[i]!r} is the beginning of {choices[j]!r}, so it can never be the less likely of the two: "
+                raise ValueError(f"choice {choices[i]!r} is the beginning of {choices[j]!r}, so it is never the less likely of the two: "
                                  "end all choices alike, with '\\n' for example, or divide by tokens or bytes")
 
 # %% ../notebooks/08_prompting.ipynb #export-score-choices
@@ -416,7 +417,7 @@ def attention_to_examples(model: GPT2, tokenizer: Tokenizer, prompt: FewShotProm
         raise ValueError("the prompt has no examples to look at: give it at least one")
     ids, limit = tokenizer.encode(prompt.text(query), disallowed_special=()), model.config.n_positions
     if len(ids) > limit:
-        raise ValueError(f"the prompt has {len(ids):,} tokens but the model has {limit:,} positions: FewShotPrompt.fit leaves out the oldest")
+        raise ValueError(f"the prompt has {len(ids):,} tokens but the model has {limit:,} positions: FewShotPrompt.fit drops the oldest")
     device = next(model.parameters()).device
     layers = model(torch.tensor([ids], device=device), output_attentions=True, logits_to_keep=1).attentions
     last = torch.stack([layer[0, :, -1].float().cpu() for layer in layers])                    # (L, H, T)
@@ -440,7 +441,8 @@ def word_pairs(name: str, pairs: Mapping[str, str], choices: int = 4, template: 
         drawn = rng.sample(list(pairs), shots + choices)
         answers = [pairs[query] for query in drawn[shots:]]            # the first is the right one
         rng.shuffle(answers)
-        return Episode([Example(query, pairs[query]) for query in drawn[:shots]], drawn[shots], answers, answers.index(pairs[drawn[shots]]))
+        examples = [Example(query, pairs[query]) for query in drawn[:shots]]
+        return Episode(examples, drawn[shots], answers, answers.index(pairs[drawn[shots]]))
     return Task(name, draw, template, instruction)
 
 # %% ../notebooks/08_prompting.ipynb #export-lists

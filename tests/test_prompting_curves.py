@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from gpt2lab import prompting
 from gpt2lab.decoder import GPT2, GPT2Config
-from gpt2lab.prompting import (CAPITALS, CONTENT_FREE, OPPOSITES, ChoiceScores, Episode, Example, FewShotPrompt, Task, icl_curve, made_up_labels,
-                               made_up_words, paired_interval, score_choices, wilson_interval, word_pairs)
+from gpt2lab.prompting import (CAPITALS, CONTENT_FREE, OPPOSITES, ChoiceScores, Episode, Example, FewShotPrompt, Task, choice_log_likelihoods,
+                               icl_curve, made_up_labels, made_up_words, normalise_scores, paired_interval, score_choices, wilson_interval,
+                               word_pairs)
 from gpt2lab.tokenizer import Tokenizer
 from gpt2lab.weights import MINI, from_pretrained
 
@@ -247,3 +248,24 @@ def test_an_example_that_is_the_question_gives_the_answer_away(mini, tokenizer):
         return episode._replace(examples=[Example(episode.query, episode.choices[episode.answer]), *episode.examples[1:]])
     honest, leaky = (icl_curve(mini, tokenizer, task, [8], range(30))[0] for task in (clean, Task("leak", leak)))
     assert honest.high < leaky.low
+
+
+def test_a_sum_favours_short_answers_and_the_means_do_not(mini, tokenizer):
+    """Without examples, how often a shortest answer wins; by chance about half of the time, as several can be equally short."""
+    wins = {"none": 0, "tokens": 0, "bytes": 0}
+    for seed in range(40):
+        episode = made_up_words().episode(0, seed)
+        choices = FewShotPrompt(made_up_words()).choices(episode.choices)
+        found = score_choices(mini, tokenizer, episode.query, choices, "tokens")
+        for way in wins:
+            best = int(normalise_scores(found.log_likelihoods, found.tokens, found.bytes, way).argmax())
+            wins[way] += found.bytes[best] == min(found.bytes)
+    assert wins["bytes"] < wins["tokens"] < 30 < 35 <= wins["none"]
+
+
+def test_the_space_belongs_to_the_answer(mini, tokenizer):
+    """A space left at the prompt's end makes the right word far less likely: the lesson shows the same three."""
+    for first, second in (("Return the number of", "items"), ("If the argument is a", "string"), ("the name of the", "file")):
+        with_space = choice_log_likelihoods(mini, tokenizer.encode(first), [tokenizer.encode(" " + second)])
+        without = choice_log_likelihoods(mini, tokenizer.encode(first + " "), [tokenizer.encode(second)])
+        assert with_space > without + 2
