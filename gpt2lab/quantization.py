@@ -227,7 +227,7 @@ class Int8Matrix(nn.Module):
 
     def __init__(self, values: Tensor, scale: Tensor) -> None:
         super().__init__()
-        self.register_buffer("values", values)                         # (O, I)
+        self.register_buffer("values", values.contiguous())            # (O, I)
         self.register_buffer("scale", scale)                           # (O,)
         self.register_buffer("ones", torch.ones_like(scale, dtype=torch.bfloat16), persistent=False)
 
@@ -293,7 +293,7 @@ SCHEMES = (*HALVES, "int8-weight", "int8-dynamic", "int4-group")
 
 def _to_matrix(weight: Tensor, scheme: str, group_size: int) -> nn.Module:
     """A weight (O, I) in the format of a scheme."""
-    weight = weight.detach().float()
+    weight = weight.detach().float().contiguous()                      # a file's weight may be a transposed view
     if scheme in HALVES:
         return _to_half(weight, HALVES[scheme])
     if scheme == "int4-group":
