@@ -93,8 +93,8 @@ class TextData:
             raise ValueError("there are no rows to train on: the corpus is empty, or each document has fewer than two tokens")
 
     @classmethod
-    def from_texts(cls, tokenizer: Tokenizer, texts: Iterable[str], block_size: int, validation_texts: Iterable[str] | None = None,
-                   validation_share: float = 0.1) -> TextData:
+    def from_texts(cls, tokenizer: Tokenizer, texts: Iterable[str], block_size: int,
+                   validation_texts: Iterable[str] | None = None, validation_share: float = 0.1) -> TextData:
         """Encode documents, each closed by the end-of-text token, and cut them into rows of block_size targets.
 
         validation_texts: documents to be examined with; without them `split_documents` sets some of `texts` aside.
@@ -102,11 +102,14 @@ class TextData:
         """
         if isinstance(texts, str):
             raise ValueError("texts is one string: pass a list of documents, for a single one [text]")
-        train, validation = (list(texts), list(validation_texts)) if validation_texts is not None else split_documents(texts, validation_share)
+        if validation_texts is None:
+            texts, validation_texts = split_documents(texts, validation_share)
+        train, validation = list(texts), list(validation_texts)
         if shared := set(train) & set(validation):
             raise ValueError(f"{len(shared)} documents are in both train and validation, the first begins {min(shared)[:40]!r}: "
                              "the validation loss would measure memory")
-        rows = [[row for text in side for row in cut_windows(_encode(tokenizer, text), block_size)] for side in (train, validation)]
+        rows = [[row for text in side for row in cut_windows(_encode(tokenizer, text), block_size)]
+                for side in (train, validation)]
         if not rows[1]:
             raise ValueError("there is nothing to validate with: validation_texts is empty")
         return cls(*rows, tokenizer)
@@ -141,7 +144,7 @@ def shift_targets(input_ids: Tensor, attention_mask: Tensor | None = None, ignor
 
 # %% ../notebooks/06_finetuning.ipynb #export-collate
 def collate(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows of unequal length -> inputs and targets (B, longest - 1), padded on the right: any id will do, as no token looks there."""
+    """Rows of unequal length -> inputs and targets (B, longest - 1), padded on the right, where no token looks."""
     real = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     return shift_targets(pad_sequence(list(rows), batch_first=True).long(), real)
 
@@ -209,33 +212,37 @@ def loss_bands(model: GPT2, data: TextData, start: float | None = None, **option
 
 # %% ../notebooks/06_finetuning.ipynb #export-judge
 def judge_curve(history: Sequence[dict], bands: dict[str, float]) -> list[str]:
-    """Is this curve normal? What is remarkable in a history, each with its usual cause, against `loss_bands`; [] when nothing is."""
+    """Is this curve normal? What is remarkable in a history against `loss_bands`, each with its usual cause; [] for nothing."""
     losses = [(r["step"], r["loss"]) for r in history if "loss" in r]
     examined = [(r["step"], r["eval_loss"]) for r in history if "eval_loss" in r]
     first, last, found = losses[0][1], losses[-1][1], []
     if first > bands["uniform"] + 0.5:
-        found.append(f"it starts at {first:.2f}, above ln V = {bands['uniform']:.2f}, worse than guessing: another tokenizer's ids, or targets "
-                     "shifted twice or not at all")
+        found.append(f"it starts at {first:.2f}, above ln V = {bands['uniform']:.2f}, worse than guessing: another tokenizer's "
+                     "ids, or targets shifted twice or not at all")
     elif first > bands["start"] + 1:
-        found.append(f"it starts at {first:.2f}, far above the model's own {bands['start']:.2f}: are the weights loaded, the targets right?")
+        found.append(f"it starts at {first:.2f}, far above the model's own {bands['start']:.2f}: are the weights loaded, the targets "
+                     "shifted by one?")
     if last < 0.1 * bands["start"]:
-        found.append(f"it ends at {last:.3f}, below a tenth of the start: the answers can be seen (no shift?), or few rows were learned by heart")
+        found.append(f"it ends at {last:.3f}, below a tenth of the start: the answers can be seen (no shift?), or a few rows were "
+                     "learned by heart")
     if last > bands["unigram"]:
-        found.append(f"it ends at {last:.2f}, above the {bands['unigram']:.2f} of counting words: it has lost what it knew, lower the learning_rate")
+        found.append(f"it ends at {last:.2f}, above the {bands['unigram']:.2f} of counting words: it has lost what it knew, lower "
+                     "the learning_rate")
     if (worst := max(losses, key=lambda pair: pair[1]))[1] > first + 1:
         found.append(f"at step {worst[0]} it jumps to {worst[1]:.2f}: the learning_rate is too high or the warm-up too short")
     if len(examined) > 1:
         best = min(examined, key=lambda pair: pair[1])
-        if examined[-1][1] > best[1] + 0.02:
-            found.append(f"the held-out loss was {best[1]:.3f} at step {best[0]} and ends at {examined[-1][1]:.3f}: from there on it learned by heart, "
-                         "stop early")
-        if best[0] == examined[0][0]:
+        if best == examined[0]:
             found.append(f"the held-out loss never fell below its start, {best[1]:.3f}: nothing general was learned")
+        elif examined[-1][1] > best[1] + 0.02:
+            found.append(f"the held-out loss was {best[1]:.3f} at step {best[0]} and ends at {examined[-1][1]:.3f}: from there on it "
+                         "learned by heart, stop early")
     return found
 
 # %% ../notebooks/06_finetuning.ipynb #export-adamw
 def adamw_step(param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, step: int, *, lr: float,
-               betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+               betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+               weight_decay: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
     """One update of AdamW (Loshchilov & Hutter 2019, algorithm 2): (param, exp_avg, exp_avg_sq), all new, all of param's shape.
 
     step counts from 1; both averages start as zeros. Weight decay shrinks the parameter itself and never enters the
@@ -257,8 +264,9 @@ def lr_at(step: int, *, learning_rate: float, warmup_steps: int, max_steps: int,
     make no schedule.
     """
     if step < 0 or not 0 <= warmup_steps <= max_steps or not 0 <= min_lr <= learning_rate:
-        raise ValueError(f"step={step}, warmup_steps={warmup_steps}, max_steps={max_steps}, min_lr={min_lr}, learning_rate="
-                         f"{learning_rate}: a schedule needs 0 <= step, 0 <= warmup_steps <= max_steps and 0 <= min_lr <= learning_rate")
+        raise ValueError(f"step={step}, warmup_steps={warmup_steps}, max_steps={max_steps}, min_lr={min_lr}, "
+                         f"learning_rate={learning_rate}: a schedule needs 0 <= step, 0 <= warmup_steps <= max_steps and "
+                         "0 <= min_lr <= learning_rate")
     if step < warmup_steps:
         return learning_rate * step / warmup_steps
     if step >= max_steps:
@@ -292,7 +300,7 @@ def token_mean_loss(micro_batches: Iterable[tuple[Tensor, Tensor]], ignore_index
 # %% ../notebooks/06_finetuning.ipynb #export-recompute
 @contextmanager
 def gradient_checkpointing(model: GPT2, enabled: bool = True) -> Iterator[None]:
-    """While open, a block keeps its input alone and runs once more in the backward pass (Chen et al. 2016): the same gradients."""
+    """While open, a block keeps its input alone and runs once more in the backward pass (Chen et al. 2016)."""
     for block in model.h if enabled else ():
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)
     try:
@@ -367,10 +375,10 @@ class FinetuneConfig:
     sample_tokens: int = 40
 
     def __post_init__(self) -> None:
-        wanted = {"at least 1": ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "per_device_eval_batch_size",
-                                 "eval_steps", "save_steps", "early_stopping_patience", "sample_tokens"),
-                  "positive": ("learning_rate", "adam_epsilon", "max_grad_norm"), "0 or more": ("min_lr", "warmup_steps", "weight_decay"),
-                  "from 0 to below 1": ("adam_beta1", "adam_beta2")}
+        wanted = {"at least 1": ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "eval_steps",
+                                 "per_device_eval_batch_size", "save_steps", "early_stopping_patience", "sample_tokens"),
+                  "positive": ("learning_rate", "adam_epsilon", "max_grad_norm"),
+                  "0 or more": ("min_lr", "warmup_steps", "weight_decay"), "from 0 to below 1": ("adam_beta1", "adam_beta2")}
         fits = {"at least 1": lambda n: n >= 1, "positive": lambda x: 0 < x < math.inf, "0 or more": lambda x: 0 <= x < math.inf,
                 "from 0 to below 1": lambda x: 0 <= x < 1}
         for rule, names in wanted.items():
@@ -440,8 +448,10 @@ class _Run:
 
     def diverged(self, what: str, value: float) -> FloatingPointError:
         rows = self.config.per_device_train_batch_size * self.config.gradient_accumulation_steps * self.processes.world_size
-        return FloatingPointError(f"the {what} is {value} at step {self.step}, which reads rows {self.step * rows} to {(self.step + 1) * rows - 1} of "
-                                  f"the shuffled data: try a learning_rate below {self.config.learning_rate}, or a longer warm-up. {self.kept()}")
+        first = self.step * rows
+        return FloatingPointError(f"the {what} is {value} at step {self.step}, which reads rows {first} to {first + rows - 1} of the "
+                                  f"shuffled data: try a learning_rate below {self.config.learning_rate}, or a longer warm-up. "
+                                  f"{self.kept()}")
 
 # %% ../notebooks/06_finetuning.ipynb #export-knobs
 @contextmanager
@@ -454,8 +464,8 @@ def _saying_which_knob(run: _Run) -> Iterator[None]:
             raise
         config, knobs = run.config, []
         if (size := config.per_device_train_batch_size) > 1:
-            knobs.append(f"per_device_train_batch_size={size // 2} with gradient_accumulation_steps={2 * config.gradient_accumulation_steps} "
-                         "(the same numbers)")
+            knobs.append(f"per_device_train_batch_size={size // 2} with gradient_accumulation_steps="
+                         f"{2 * config.gradient_accumulation_steps} (the same numbers)")
         if not config.gradient_checkpointing:
             knobs.append("gradient_checkpointing=True (the same numbers, about a third more time)")
         if config.precision == "fp32":
@@ -469,7 +479,8 @@ def _micro_batches(run: _Run) -> list[tuple[Tensor, Tensor]]:
     size, many = run.config.per_device_train_batch_size, run.config.gradient_accumulation_steps
     first, world = run.step * many, run.processes.world_size
     places = [((first + i) * world + run.processes.rank) * size for i in range(many)]
-    return [tuple(ids.to(run.device) for ids in collate(take_rows(run.data.train, place, size, run.config.seed))) for place in places]
+    return [tuple(ids.to(run.device) for ids in collate(take_rows(run.data.train, place, size, run.config.seed)))
+            for place in places]
 
 # %% ../notebooks/06_finetuning.ipynb #export-backward
 def _add_up_gradients(run: _Run) -> tuple[float, int]:
@@ -531,12 +542,12 @@ def _examine(run: _Run, record: dict) -> None:
 def _sample(run: _Run) -> str:
     """The prompt, continued; drawn from dice of its own, so that it changes nothing in the run."""
     tokenizer, prompt, was_training = run.data.tokenizer, run.config.sample_prompt, run.model.training
-    ids = _encode(tokenizer, prompt)[None, :-1].to(run.device) if prompt else torch.tensor([[tokenizer.eot_token]], device=run.device)
+    ids = (_encode(tokenizer, prompt)[None, :-1] if prompt.strip() else torch.tensor([[tokenizer.eot_token]])).to(run.device)
     run.model.eval()
-    new = generate(run.model, ids, max_new_tokens=run.config.sample_tokens, do_sample=True, temperature=0.7, top_p=0.9,
-                   eos_token_id=tokenizer.eot_token, generator=torch.Generator().manual_seed(run.config.seed))[0, ids.shape[1]:].tolist()
+    out = generate(run.model, ids, max_new_tokens=run.config.sample_tokens, do_sample=True, temperature=0.8, top_p=0.95,
+                   eos_token_id=tokenizer.eot_token, generator=torch.Generator().manual_seed(run.config.seed))
     run.model.train(was_training)
-    return prompt + tokenizer.decode([i for i in new if i != tokenizer.eot_token])
+    return prompt + tokenizer.decode([i for i in out[0, ids.shape[1]:].tolist() if i != tokenizer.eot_token])
 
 # %% ../notebooks/06_finetuning.ipynb #export-identity
 FREE = ("per_device_train_batch_size", "gradient_accumulation_steps", "per_device_eval_batch_size", "save_steps",
@@ -552,7 +563,8 @@ def _identity(run: _Run) -> dict[str, object]:
     trained = sum(p.numel() for p in run.model.parameters() if p.requires_grad)
     return {**{name: value for name, value in asdict(config).items() if name not in FREE},
             "rows a step": config.per_device_train_batch_size * config.gradient_accumulation_steps * run.processes.world_size,
-            "model": f"{run.model.config}, {trained:,} parameters trained", "data": f"{len(run.data.train):,} rows, {digest.hexdigest()[:16]}"}
+            "model": f"{run.model.config}, {trained:,} parameters trained",
+            "data": f"{len(run.data.train):,} rows, {digest.hexdigest()[:16]}"}
 
 # %% ../notebooks/06_finetuning.ipynb #export-save-run
 def _save(run: _Run) -> None:
@@ -565,7 +577,8 @@ def _save(run: _Run) -> None:
         raise run.diverged(f"sum of {broken[0] if broken else 'a parameter'}", math.nan)
     if run.processes.is_main:
         rest = {name: getattr(run, name) for name in SAVED}
-        save_atomically({**whole, **rest, "scaler": run.scaler.state_dict(), "identity": _identity(run)}, run.output_dir / "checkpoint.pt")
+        save_atomically({**whole, **rest, "scaler": run.scaler.state_dict(), "identity": _identity(run)},
+                        run.output_dir / "checkpoint.pt")
     run.saved_step = run.step
 
 # %% ../notebooks/06_finetuning.ipynb #export-resume
@@ -579,8 +592,11 @@ def _resume(run: _Run) -> bool:
     if saved is None:
         return False
     own, other = _identity(run), saved.get("identity", {})
-    if different := [f"{name} is {own.get(name)!r}, was {other.get(name)!r}" for name in {**own, **other} if own.get(name) != other.get(name)]:
-        raise ValueError(f"{run.output_dir} holds a checkpoint of another run: {'; '.join(different)}. Use those settings, or another output_dir")
+    different = [f"{name} is {own.get(name)!r}, was {other.get(name)!r}" for name in {**own, **other}
+                 if own.get(name) != other.get(name)]
+    if different:
+        raise ValueError(f"{run.output_dir} holds a checkpoint of another run: {'; '.join(different)}. Use those settings, or "
+                         "another output_dir")
     run.processes.load(run.model, run.optimizer, saved)
     run.scaler.load_state_dict(saved["scaler"])
     for name in SAVED:
@@ -647,7 +663,8 @@ def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfi
     runs out: the last checkpoint is kept, and the message says what to change.
     """
     _check_run(model, data, config)
-    run = _Run(model, data, config, processes or find_processes(model, config.fsdp), None if output_dir is None else Path(output_dir))
+    processes = processes or find_processes(model, config.fsdp)
+    run = _Run(model, data, config, processes, None if output_dir is None else Path(output_dir))
     with _in_training(run):
         if run.output_dir is not None:
             run.output_dir.mkdir(parents=True, exist_ok=True)
@@ -661,7 +678,7 @@ def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfi
         tell = callback if callback and run.processes.is_main else lambda record: None
         for record in run.history:
             tell(record)
-        with tqdm(total=config.max_steps, initial=run.step, desc="finetune", unit="step", disable=not run.processes.is_main) as bar:
+        with tqdm(total=config.max_steps, initial=run.step, desc="finetune", unit="step", disable=not processes.is_main) as bar:
             while not run.done:
                 record = _advance(run)
                 bar.update()
