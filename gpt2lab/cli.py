@@ -110,6 +110,75 @@ def pretrain(name: Annotated[str, typer.Argument(help="Only mini is small enough
                f"Try it: GPT2LAB_MODEL={out} gpt2lab lab")
 
 
+@app.command()
+def finetune(texts: Annotated[list[Path] | None, typer.Argument(help="Text files, or folders of .txt, .md, .rst and .py; none: code of Python's library.")] = None,
+             model: Annotated[str, typer.Option(help="mini, a GPT-2 that was downloaded, or a folder.")] = "mini",
+             out: Annotated[Path, typer.Option(help="Where checkpoints and the finished model go.")] = Path("runs/finetuned"),
+             steps: Annotated[int, typer.Option(help="Updates of the weights.")] = 100,
+             batch_size: Annotated[int, typer.Option(help="Rows in memory at once.")] = 8,
+             accumulation: Annotated[int, typer.Option(help="Such batches a step.")] = 1,
+             block_size: Annotated[int | None, typer.Option(help="Tokens a row; default: 256, or as many as the model has positions.")] = None,
+             learning_rate: Annotated[float | None, typer.Option(help="Default: 1e-3 below 20 M parameters, 5e-5 above.")] = None,
+             lora_r: Annotated[int, typer.Option(help="Train a LoRA adapter of this rank instead of the whole model; 0: the whole model.")] = 0,
+             precision: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16; default: bf16 where the device computes in it.")] = None,
+             prompt: Annotated[str | None, typer.Option(help="A text to continue at every evaluation.")] = None,
+             patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a better one.")] = None,
+             fsdp: Annotated[bool, typer.Option(help="Under torchrun: share the model out, too.")] = False,
+             device: Annotated[str | None, typer.Option(help="cuda, mps or cpu; default: the best there is.")] = None) -> None:
+    """Train a model on, on your own text. Run it again after an interruption: it goes on from the last checkpoint."""
+    from gpt2lab import corpus
+    from gpt2lab.finetuning import FinetuneConfig, TextData, add_lora, finetune as train, has_bfloat16, judge_curve, loss_bands
+    from gpt2lab.lab import best_device, find_model
+    from gpt2lab.processes import own_device
+    from gpt2lab.tokenizer import Tokenizer
+    from gpt2lab.weights import from_pretrained
+    say = typer.echo if os.environ.get("RANK", "0") == "0" else lambda line: None
+    try:
+        where = own_device(device or best_device())
+        network, tokenizer = from_pretrained(find_model(model), device=where), Tokenizer.load(find_model(model))
+        documents, held_out = (_read_texts(texts), None) if texts else corpus.code()
+        data = TextData.from_texts(tokenizer, documents, block_size or min(256, network.config.n_positions), held_out)
+        small = sum(p.numel() for p in network.parameters()) < 20e6
+        often = max(1, steps // 10)
+        config = FinetuneConfig(max_steps=steps, per_device_train_batch_size=batch_size, gradient_accumulation_steps=accumulation,
+                                learning_rate=learning_rate or (1e-3 if small else 5e-5), warmup_steps=often, weight_decay=0.1,
+                                eval_steps=often, save_steps=often, precision=precision or ("bf16" if has_bfloat16(where) else "fp32"),
+                                early_stopping_patience=patience, sample_prompt=prompt, fsdp=fsdp)
+        if lora_r:
+            add_lora(network, r=lora_r, alpha=2 * lora_r)
+        say(f"{len(data.train):,} rows to train on, {len(data.validation):,} held out, {model} on {where}")
+        history = train(network, data, config, output_dir=out, callback=_tell)
+    except (ValueError, FileNotFoundError, FloatingPointError, MemoryError) as error:
+        _fail(str(error))
+    bands = loss_bands(network, data, start=history[0]["eval_loss"])
+    say("to compare with: " + ", ".join(f"{name} {loss:.3f}" for name, loss in bands.items()))
+    for finding in judge_curve(history, bands) or ["the curve shows nothing remarkable"]:
+        say(f"- {finding}")
+    say(f"{out} holds the adapter: load_adapter puts it onto {model}" if lora_r else f"Try it: GPT2LAB_MODEL={out} gpt2lab lab")
+
+
+def _tell(record: dict) -> None:
+    from tqdm import tqdm
+    if "eval_loss" in record:
+        sample = f"\n{record['sample']}" if "sample" in record else ""
+        tqdm.write(f"step {record['step']}: {record['eval_loss']:.3f} nats a token, held out{sample}")      # above the bar
+
+
+def _read_texts(paths: list[Path]) -> list[str]:
+    """Every file given, and of every folder the files that hold text; ValueError names what cannot be read."""
+    files = [file for path in paths for file in (sorted(p for p in path.rglob("*") if p.suffix in (".txt", ".md", ".rst", ".py"))
+                                                 if path.is_dir() else [path])]
+    if not files:
+        raise ValueError(f"{', '.join(map(str, paths))}: no .txt, .md, .rst or .py file in there")
+    texts = []
+    for file in files:
+        try:
+            texts.append(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{file} cannot be read as text: {error}") from error
+    return texts
+
+
 def _fail(message: str) -> None:
     typer.secho(f"gpt2lab: {message}", err=True, fg=typer.colors.RED)
     raise typer.Exit(1)

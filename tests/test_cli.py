@@ -1,4 +1,5 @@
 """The command line: help, the doctor's findings, and a clear word where a command cannot do what was asked."""
+import re
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 from gpt2lab import cli, doctor
 from gpt2lab.doctor import Finding
 
-COMMANDS = ("doctor", "lab", "book", "generate", "download", "pretrain")
+COMMANDS = ("doctor", "lab", "book", "generate", "download", "pretrain", "finetune")
 
 
 @pytest.fixture
@@ -160,3 +161,61 @@ def test_the_labs_exit_status_is_passed_on(run, monkeypatch):
 def test_the_books_exit_status_is_passed_on(run, monkeypatch):
     monkeypatch.setattr("gpt2lab.book.build", lambda course, execute: 0 if not execute else 4)
     assert run("book").exit_code == 4 and run("book", "--no-execute").exit_code == 0
+
+
+@pytest.fixture
+def small_model(tmp_path):
+    """A folder with a model that trains in no time, and mini's tokenizer."""
+    import torch
+
+    from gpt2lab.decoder import GPT2, GPT2Config
+    from gpt2lab.lab import find_model
+    from gpt2lab.tokenizer import Tokenizer
+    from gpt2lab.weights import save_pretrained
+    tokenizer = Tokenizer.load(find_model("mini"))
+    torch.manual_seed(0)
+    save_pretrained(GPT2(GPT2Config(n_layer=1, n_head=1, n_embd=16, n_positions=32, vocab_size=tokenizer.n_vocab)), tmp_path / "model")
+    tokenizer.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_finetuning_reads_a_folder_tells_how_it_goes_and_goes_on(run, small_model, tmp_path):
+    texts = tmp_path / "texts"
+    (texts / "deep").mkdir(parents=True)
+    for i in range(12):
+        (texts / "deep" / f"{i}.txt").write_text(f"The list number {i} is empty. " * 8, encoding="utf-8")
+    (texts / "picture.png").write_bytes(b"\xff\xfe\x00")
+    words = ["finetune", str(texts), "--model", str(small_model), "--out", str(tmp_path / "out"), "--steps", "10", "--batch-size", "2",
+             "--learning-rate", "0.01", "--device", "cpu", "--precision", "fp32", "--prompt", "The list"]
+    shown = run(*words)
+    assert shown.exit_code == 0, shown.output
+    losses = [float(loss) for loss in re.findall(r"step \d+: ([\d.]+) nats", shown.output)]
+    assert len(losses) == 11 and losses[-1] < losses[0] - 0.5 and shown.output.count("The list") >= 11
+    assert "uniform 8.318" in shown.output and f"GPT2LAB_MODEL={tmp_path / 'out'}" in shown.output
+    again = run(*words)
+    assert again.exit_code == 0 and "step 10:" in again.output
+    other = run(*words, "--lora-r", "2")
+    assert other.exit_code == 1 and "another run: model is" in other.output.replace("\n", " ")
+
+
+def test_finetuning_an_adapter_saves_the_adapter(run, small_model, tmp_path):
+    (tmp_path / "one.txt").write_text("Words about words.\n" * 60, encoding="utf-8")
+    shown = run("finetune", str(tmp_path / "one.txt"), "--model", str(small_model), "--out", str(tmp_path / "out"), "--steps", "2", "--lora-r", "2", "--device", "cpu")
+    assert shown.exit_code == 0 and "holds the adapter" in shown.output
+    assert (tmp_path / "out" / "adapter_model.safetensors").exists() and not (tmp_path / "out" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("make, words, says", [
+    (lambda p: p.mkdir(), [], "no .txt, .md, .rst or .py file"),
+    (lambda p: p.write_bytes(b"\xff\xfe\x00"), [], "cannot be read as text"),
+    (lambda p: p.write_text("  "), [], "no text to train on"),
+    (lambda p: p.write_text("word " * 200), ["--block-size", "900"], "33|cut with block_size=32"),
+    (lambda p: p.write_text("word " * 200), ["--precision", "fp8"], "precision='fp8'"),
+    (lambda p: p.write_text("word " * 200), ["--steps", "0"], "max_steps=0"),
+    (lambda p: p.write_text("word " * 200), ["--lora-r", "99"], "r=99"),
+    (lambda p: None, [], "cannot be read as text"),
+])
+def test_what_cannot_be_finetuned_is_said_in_a_line(run, small_model, tmp_path, make, words, says):
+    make(path := tmp_path / "text")
+    shown = run("finetune", str(path), "--model", str(small_model), "--out", str(tmp_path / "out"), "--device", "cpu", *words)
+    assert shown.exit_code == 1 and re.search(says, shown.output.replace("\n", " ")) and "Traceback" not in shown.output
