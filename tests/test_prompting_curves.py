@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -269,3 +272,22 @@ def test_the_space_belongs_to_the_answer(mini, tokenizer):
         with_space = choice_log_likelihoods(mini, tokenizer.encode(first), [tokenizer.encode(" " + second)])
         without = choice_log_likelihoods(mini, tokenizer.encode(first + " "), [tokenizer.encode(second)])
         assert with_space > without + 2
+
+
+# ---- the real GPT-2's words
+
+REFERENCE = os.environ.get("GPT2LAB_REFERENCE")
+
+
+@pytest.mark.skipif(not REFERENCE or not Path(REFERENCE, "tiktoken_cache").is_dir(),
+                    reason="GPT2LAB_REFERENCE names no folder with tiktoken_cache (GPT-2's vocabulary files)")
+@pytest.mark.parametrize("task", [*TASKS.values(), word_pairs("capitals", CAPITALS, template="The capital of {query} is {answer}.\n"),
+                                  word_pairs("opposites", OPPOSITES, template="The opposite of {query} is {answer}.\n")])
+def test_the_tasks_run_unchanged_in_gpt2s_own_vocabulary(task, tmp_path, monkeypatch):
+    """A small random model with the real vocabulary: every prompt has a clean border, every choice its own tokens."""
+    shutil.copytree(Path(REFERENCE, "tiktoken_cache"), tmp_path / "cache")
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    model = GPT2(GPT2Config(n_layer=1, n_head=2, n_embd=16)).eval()
+    points = icl_curve(model, Tokenizer.gpt2(), task, (0, 4), range(12), content_free=CONTENT_FREE)
+    assert [len(point.right) for point in points] == [12, 12]
