@@ -138,3 +138,56 @@ def test_this_machine_has_about_five_megabytes_of_prose():
 def test_the_language_reference_comes_first():
     first = "\n".join(islice(corpus.documents(), 5))
     assert "assert" in first and "statement" in first
+
+
+# ---------------------------------------------------------------- code
+
+@pytest.fixture
+def library(small):
+    """A small standard library: 60 modules with docstrings and comments, and some that are left out."""
+    root = small / "stdlib"
+    for i in range(60):
+        (root / f"m{i}.py").write_text(f'"""Docstring {i}. {PROSE}"""\n# comment {i}\nimport os\n\n\ndef f{i}(x):\n    """Inner docstring."""\n'
+                                       f'    return x + {i}  # why\n\n\nclass A{i}:\n    "Another docstring."\n\n\nTEXT = "a string that is no docstring {i}"\n'
+                                       + f"TABLE{i} = [{i}, 2, 3]\n" * 8)
+    for folder in ("encodings", "test", "site-packages"):
+        (root / folder).mkdir()
+        (root / folder / "left_out.py").write_text("FORBIDDEN = 1\n" * 40)
+    (root / "short.py").write_text("x = 1\n")
+    (root / "only_docstring.py").write_text(f'"""{PROSE}"""\n')
+    (root / "broken.py").write_text("def f(:\n" * 30)
+    return root
+
+
+def test_code_is_statements_alone(library):
+    train, held_out = corpus.code()
+    everything = train + held_out
+    assert len(everything) == 60 and train and held_out and not set(train) & set(held_out)
+    for module in everything:
+        compile(module, "module", "exec")
+        assert "ocstring." not in module and "#" not in module and "This function" not in module
+        assert "a string that is no docstring" in module and "pass" in module and "return x + " in module
+    assert "FORBIDDEN" not in "".join(everything)
+
+
+def test_nothing_of_the_code_stands_in_the_documentation(library):
+    documents = "\n".join(corpus.documents())
+    lines = {line for module in sum(corpus.code(), []) for line in module.splitlines() if line.strip()}
+    assert "Docstring 3." in documents and not [line for line in lines if line in documents]
+
+
+def test_less_code_is_a_beginning_of_more_on_the_same_sides(library):
+    train, held_out = corpus.code()
+    size = len(train[0].encode()) * 20
+    some_train, some_held_out = corpus.code(size)
+    assert 10 < len(some_train + some_held_out) < 25 and sum(len(m.encode()) for m in some_train + some_held_out) <= size
+    assert some_train == train[:len(some_train)] and some_held_out == held_out[:len(some_held_out)]
+    (library / "new.py").write_text("NEW = 1\n" * 40)
+    assert [m for m in corpus.code()[0] if "NEW" not in m] == train, "a new module moves no other across"
+    with pytest.raises(ValueError, match="max_bytes=0"):
+        corpus.code(0)
+
+
+def test_this_machines_library_gives_both_sides():
+    train, held_out = corpus.code()
+    assert len(train) > 10 and held_out and 400_000 < sum(len(m.encode()) for m in train + held_out) <= 600_000
