@@ -25,7 +25,7 @@ from transformers import logging as their_logging
 
 from gpt2lab import corpus, measure
 from gpt2lab.decoder import GPT2, GPT2Config
-from gpt2lab.finetuning import FinetuneConfig, TextData, finetune, mixed_precision
+from gpt2lab.finetuning import FinetuneConfig, TextData, finetune, gradient_checkpointing, has_bfloat16, mixed_precision
 from gpt2lab.finetuning import _Run as Run
 from gpt2lab.finetuning import _take_step as take_step
 from gpt2lab.lora import add_lora
@@ -135,8 +135,6 @@ def memory(options: argparse.Namespace) -> None:
 
 def in_setting(run: Run):
     """A step of the run, recomputing where its config says so."""
-    from gpt2lab.finetuning import gradient_checkpointing
-
     def call() -> None:
         with gradient_checkpointing(run.model, run.config.gradient_checkpointing):
             take_step(run)
@@ -165,7 +163,9 @@ def lora(options: argparse.Namespace) -> None:
 
 
 def one_run(model: GPT2, data: TextData, rate: float, options: argparse.Namespace) -> tuple[float, str]:
-    settings = FinetuneConfig(max_steps=STEPS, per_device_train_batch_size=BATCH, learning_rate=rate, warmup_steps=STEPS // 10)
+    precision = "bf16" if has_bfloat16(options.device) else "fp32"
+    settings = FinetuneConfig(max_steps=STEPS, per_device_train_batch_size=BATCH, learning_rate=rate, warmup_steps=STEPS // 10,
+                              precision=precision)
     history = finetune(model, data, settings)
     before, after = history[0]["eval_loss"], history[-1]["eval_loss"]
     assert math.isfinite(after)

@@ -88,7 +88,9 @@ class Sharded(DataParallel):
 
     def prepare(self, model: nn.Module) -> nn.Module:
         from torch.distributed.device_mesh import init_device_mesh
-        from torch.distributed.fsdp import fully_shard
+        from torch.distributed.fsdp import FSDPModule, fully_shard
+        if isinstance(model, FSDPModule):                              # by an earlier run
+            return model
         if not all(p.requires_grad for p in model.parameters()):
             raise ValueError("fsdp shares out what is trained, and part of this model is frozen: leave fsdp off, the optimizer "
                              "of a few parameters is small")
@@ -121,7 +123,7 @@ class Sharded(DataParallel):
         parts = {"model": {name: part(like, state["model"].get(name)) for name, like in model.state_dict().items()}}
         if "optimizer" in state:
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            moments = {i: {name: part(parameters[i], value) if value.shape == parameters[i].shape else value     # or a count of steps
+            moments = {i: {name: part(parameters[i], value) if value.shape == parameters[i].shape else value     # a count
                            for name, value in of_one.items()} for i, of_one in state["optimizer"]["state"].items()}
             parts["optimizer"] = {**state["optimizer"], "state": moments}
         super().load(model, optimizer, parts)
