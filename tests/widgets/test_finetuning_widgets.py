@@ -253,7 +253,8 @@ def test_several_models_and_an_own_text(tiny_lab):
     assert view.reaches[0] > 10 * view.reaches[1] and len(view.triangles) == 5
     old = view.changes
     view.text = "the other cat"
-    assert view.changes != old and len(view.tokens) == len(tiny_lab.encode("the other cat")[0]) and not view.message
+    assert view.changes != old and len(view.changes) == 2 and view.change("much").mean() > 10 * view.change("little").mean()
+    assert len(view.tokens) == len(tiny_lab.encode("the other cat")[0]) and not view.message
     with pytest.raises(ValueError, match="there is much, little"):
         view.change("none")
     with pytest.raises(ValueError, match="layer 3, head 0 does not exist"):
@@ -292,7 +293,7 @@ def test_long_texts_send_heads_one_by_one(tiny_lab, monkeypatch, open_page):
     sent = []
     view.send = lambda content, buffers: sent.append(content["head"])
     view._answer(view, {"want": "head", "model": 2, "layer": 1, "head": 3}, [])
-    assert sent == [[2, 1, 3]] and not any(view.triangles) and all(view.thumbs)
+    assert sent == [[2, 1, 3]] and not any(view.triangles) and [len(t) for t in view.thumbs] == [12 * 48 * 48] * 3
     state = view.page_state()["heads"]
     assert all(0 < len(some) < 12 for some in state)
     page = open_page(view)
@@ -300,4 +301,4 @@ def test_long_texts_send_heads_one_by_one(tiny_lab, monkeypatch, open_page):
     gone = next(f"{l},{h}" for l in range(3) for h in range(4) if f"{l},{h}" not in state[2])
     for name, value in zip(("Layer", "Head"), gone.split(",")):
         page.get_by_label(name, exact=True).select_option(value)
-    assert "small pictures" in spoken(page)
+    assert "small pictures" in spoken(page) and "looks" not in spoken(page)
