@@ -98,8 +98,8 @@ class Task:
 # %% ../notebooks/08_prompting.ipynb #export-made-up-words
 def made_up_words(names: int = 4) -> Task:
     """Made-up names with made-up answers, new ones for every seed; asked for is one of the names, shown or not."""
-    if names < 2:
-        raise ValueError(f"names={names}: with fewer than 2 there is nothing to choose")
+    if not 2 <= names <= 100:
+        raise ValueError(f"names={names}: 2 to 100, so that there is a choice and different words for all")
 
     def draw(rng: Random, shots: int) -> Episode:
         table = made_up_table(rng, names)
