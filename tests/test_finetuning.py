@@ -394,6 +394,9 @@ def test_what_is_saved_comes_back_and_damage_is_named(tmp_path):
     save_atomically({"x": torch.arange(3), "y": [1.5, "text", {"z": None}]}, path)
     back = load_checkpoint(path)
     assert back["y"] == [1.5, "text", {"z": None}] and torch.equal(back["x"], torch.arange(3)) and not list(path.parent.glob("*.part"))
+    (tmp_path / "link").hardlink_to(path)
+    save_atomically({"x": 2}, path)
+    assert load_checkpoint(path) == {"x": 2} and load_checkpoint(tmp_path / "link")["y"][0] == 1.5, "a new file took the name, the old one was not touched"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="state.pt is no whole checkpoint.*delete it"):
         load_checkpoint(path)

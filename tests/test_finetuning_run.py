@@ -395,6 +395,8 @@ def test_samples_come_with_each_evaluation_and_change_nothing(whole, tmp_path):
     assert [r["loss"] for r in told[1:]] == [r["loss"] for r in plain[1:]]
     samples = [r["sample"] for r in told if "sample" in r]
     assert len(samples) == 4 and all(s.startswith("The list") and len(s) > len("The list") for s in samples)
+    still = finetune(tiny(config), texts, replace(CONFIG, sample_prompt="The list", learning_rate=1e-12))
+    assert len({r["sample"] for r in still if "sample" in r}) == 1, "the same dice each time: samples differ by the model alone"
     assert Tokenizer.load(tmp_path).encode("The list") == tokenizer.encode("The list"), "the folder is complete"
 
 
