@@ -94,7 +94,8 @@ def test_the_lists_have_different_answers_of_one_word(pairs):
 
 
 @pytest.mark.parametrize("make, named", [
-    (lambda: made_up_words(1), "names=1"), (lambda: made_up_words(500), "names=500"), (lambda: made_up_labels(("red",)), "labels="), (lambda: made_up_labels(("a", "a")), "labels="),
+    (lambda: made_up_words(1), "names=1"), (lambda: made_up_words(500), "names=500"),
+    (lambda: made_up_labels(("red",)), "labels="), (lambda: made_up_labels(("a", "a")), "labels="),
     (lambda: made_up_labels(first=1.5), "first=1.5"), (lambda: word_pairs("x", {"a": "b", "c": "b"}), "same answer"),
     (lambda: word_pairs("x", {"a": "b", "c": "d"}, choices=1), "choices=1"),
     (lambda: word_pairs("x", {"a": "b", "c": "d"}, choices=2).episode(1, 0), "need 3 pairs, but 'x' has 2"),
