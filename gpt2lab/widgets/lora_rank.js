@@ -5,7 +5,7 @@ export default {
     const live = !model.isStatic;
     const ui = frame(el, "How many ranks does a change need?", "The fit keeps the strongest directions only. Guess the rank at which it looks like the change, then move the slider.");
     const cleanups = [];
-    let one = null, values = [], left = [], right = [], whole = [], K = 0, kept = 0, total = 0;
+    let one = null, values = [], left = [], right = [], whole = [], K = 0, kept = 0, total = 0, place = null;
 
     const pick = choice("Matrix", model.get("names").map((n) => [n, n]), model.get("selected"), (name) => { model.set("selected", name); model.save_changes(); if (!live) load(); });
     const ranks = slider("rank", { min: 0, max: 1, value: model.get("rank") }, (v) => { model.set("rank", v); model.save_changes(); draw(); });
@@ -62,7 +62,7 @@ export default {
       const per = (R * C) / (P * Q);
       said.textContent = per > 1 ? `One scale for all three; a cell is the mean of about ${grouped(per)} numbers.` : "One scale for all three.";
       const wide = Math.max(240, error.parentNode.clientWidth || 400), high = 190;
-      const a = plane({ width: wide, height: high, x: [0, kept], y: [0, 1], xName: "rank", yName: "left over, share of the norm", sayY: (v) => percent(v) });
+      const a = place = plane({ width: wide, height: high, x: [0, kept], y: [0, 1], xName: "rank", yName: "left over, share of the norm", sayY: (v) => percent(v) });
       error.setAttribute("viewBox", `0 0 ${wide} ${high}`);
       refill(error, a.axes, svg("path", { d: pathOf(Array.from({ length: kept + 1 }, (_, i) => [a.x(i), a.y(rest(i))])), class: "g2-line g2-s0 g2-strong" }), svg("line", { x1: a.x(r), x2: a.x(r), y1: a.top, y2: a.bottom, class: "g2-cursor" }), mark(1, a.x(r), a.y(error_), 5, { class: "g2-f1" }));
       error.setAttribute("aria-label", `What is left over, by rank: ${[0, 1, 2, 4, 8, 16, 32, 64, 128].filter((k) => k <= kept).map((k) => `${k}: ${percent(rest(k))}`).join(", ")}`);
@@ -74,12 +74,11 @@ export default {
       spectrum.setAttribute("aria-label", `${K} singular values from ${tidy(values[0])} to ${tidy(values[K - 1])}; ${r} are kept`);
       ui.say(`Rank ${r}: ${grouped(numbers)} numbers, ${share(numbers / (R * C))} of the matrix, leave ${percent(error_)} of its norm.${real >= 0 ? ` The matrix itself has rank ${real}.` : ""}`);
     }
-    for (const chart of [error]) chart.addEventListener("click", (event) => {
-      const box = chart.getBoundingClientRect(), wide = box.width, x = ((event.clientX - box.left) / wide) * Math.max(240, wide);
-      const r = Math.max(0, Math.min(kept, Math.round(((x - 58) / (Math.max(240, wide) - 72)) * kept)));
-      model.set("rank", r);
+    error.addEventListener("click", (event) => {
+      const box = error.getBoundingClientRect(), r = Math.round(place.x.back(((event.clientX - box.left) * place.width) / box.width));
+      model.set("rank", Math.max(0, Math.min(kept, r)));
       model.save_changes();
-      ranks.set(r);
+      ranks.set(rank());
       draw();
     });
     if (live) cleanups.push(listen(model, ["card"], load), listen(model, ["rank"], () => { if (!ui.root.contains(document.activeElement)) { ranks.set(rank()); draw(); } }));

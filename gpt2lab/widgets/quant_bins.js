@@ -135,13 +135,13 @@ export default {
     let place = null;
     function drawHistogram() {
       if (!one) return;
-      const wide = Math.max(240, chart.parentNode.clientWidth || 500), high = 230, some = shownNumbers(), k = look < 0 ? 0 : look, single = look >= 0 || now.count === 1;
+      const wide = Math.max(240, chart.parentNode.clientWidth || 500), high = 240, some = shownNumbers(), k = look < 0 ? 0 : look, single = look >= 0 || now.count === 1;
       let reach = 0, least = 0, most = 0;
       for (const v of some) { if (v < least) least = v; if (v > most) most = v; }
       reach = Math.max(-least, most) || 1;
       const [from, to] = model.get("symmetric") ? [-reach, reach] : [least, most > least ? most : least + 1], counts = new Uint32Array(BARS), width = (to - from) / BARS;
       for (const v of some) counts[Math.max(0, Math.min(BARS - 1, Math.floor((v - from) / width)))]++;
-      const most_ = Math.max(1, ...counts), p = plane({ width: wide, height: high, x: [from, to], y: log ? [0.8, most_ * 1.1] : [0, most_ * 1.05], logY: log, xName: "value", yName: log ? "how many (log)" : "how many" });
+      const most_ = Math.max(1, ...counts), p = plane({ width: wide, height: high, x: [from, to], y: log ? [0.8, most_ * 1.1] : [0, most_ * 1.05], logY: log, top: 36, xName: "value", yName: log ? "how many (log)" : "how many" });
       place = single ? { ...p, low: from, high: to } : null;
       const grid = now.grids[k], lines = [];
       if (single) {

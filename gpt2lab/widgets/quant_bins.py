@@ -12,8 +12,8 @@ from torch import Tensor
 from gpt2lab.quantization import dequantize, quantize_tensor
 from gpt2lab.widgets._base import LessonWidget
 
-LIMIT = 131_072            # numbers of one tensor that are shown; of a larger one evenly spaced whole rows
-PAGE = 200_000             # numbers of all tensors that a page holds
+LIMIT = 131_072            # numbers that are shown, shared by all tensors; of a larger one evenly spaced whole rows
+LEAST = 16_384             # numbers of one of many tensors; beyond eight, a page holds the first of them
 SCALES = ("tensor", "row", "column", "group")
 
 
@@ -50,7 +50,8 @@ class QuantBins(LessonWidget):
             raise ValueError(f"axis={axis}: None for one scale, 0 for one a row, 1 for one a column")
         if selected is not None and selected not in tensors:
             raise ValueError(f"there is no tensor {selected!r}: there is {', '.join(tensors)}")
-        cards = {name: _card(name, value) for name, value in tensors.items()}
+        limit = max(LEAST, LIMIT // len(tensors))
+        cards = {name: _card(name, value, limit) for name, value in tensors.items()}
         scales = "group" if group_size else SCALES[0 if axis is None else axis + 1]
         super().__init__(names=list(tensors), bits=bits, symmetric=symmetric, scales=scales, group_size=group_size or 32, clip=clip)
         self._cards = cards
@@ -103,7 +104,7 @@ class QuantBins(LessonWidget):
                 "snr_db": 10 * float(np.log10(power / rms ** 2)) if rms and power else float("inf"), "mean": float(wrong.mean())}
 
     def page_state(self) -> dict[str, Any]:
-        cards, room = {}, PAGE
+        cards, room = {}, LIMIT
         for name in sorted(self.names, key=lambda n: n != self.selected):
             size = len(self._cards[name]["values"]) // 4
             if name == self.selected or size <= room:
@@ -130,17 +131,17 @@ class QuantBins(LessonWidget):
                 + "".join(f"<tr><td>{bits}</td><td class='g2-num'>{rms:.3g}</td></tr>" for bits, rms in ((b, self.error(b)["rms"]) for b in (2, 3, 4, 6, 8))) + "</tbody></table>")
 
 
-def _card(name: str, value: Any) -> dict[str, Any]:
+def _card(name: str, value: Any, limit: int) -> dict[str, Any]:
     tensor = torch.as_tensor(value).detach().float().cpu()
     if tensor.dim() not in (1, 2) or tensor.numel() == 0:
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}: pass a vector or a matrix")
     if not tensor.isfinite().all():
         raise ValueError(f"{name} holds NaN or infinity, which no integer stands for: look at it first")
     matrix = tensor if tensor.dim() == 2 else tensor[None]
-    if matrix.shape[1] > LIMIT:
-        raise ValueError(f"{name} has rows of {matrix.shape[1]:,} numbers: this view shows at most {LIMIT:,}, pass a part of it")
+    if matrix.shape[1] > limit:
+        raise ValueError(f"{name} has rows of {matrix.shape[1]:,} numbers: this view shows at most {limit:,}, pass a part of it")
     R, C = matrix.shape
-    rows = sorted({*np.linspace(0, R - 1, max(1, min(R, LIMIT // C))).round().astype(int).tolist()})
+    rows = sorted({*np.linspace(0, R - 1, max(1, min(R, limit // C))).round().astype(int).tolist()})
     worst = int(matrix.abs().amax(1).argmax())             # a sample without the outlier would look too good
     if worst not in rows:
         rows[min(range(len(rows)), key=lambda i: abs(rows[i] - worst))] = worst

@@ -126,12 +126,16 @@ def test_large_tensors_show_whole_rows_and_the_outlier(open_page):
     x = torch.zeros(1000, 1024)
     x[501, 3] = 5.0
     view = QuantBins({"large": x, "small": torch.arange(6.0)}, bits=4)
-    assert len(view.card["rows"]) == LIMIT // 1024 and 501 in view.card["rows"] and float(view.x().max()) == 5
+    assert len(view.card["rows"]) == LIMIT // 2 // 1024 and 501 in view.card["rows"] and float(view.x().max()) == 5
     page = open_page(view)
-    assert "128 of its 1,000 rows" in page.locator(".g2-label", has_text="Shown are").inner_text()
+    assert "64 of its 1,000 rows" in page.locator(".g2-label", has_text="Shown are").inner_text()
     page.get_by_label("Tensor").select_option("small")
     assert "Shown are" not in page.locator(".g2").inner_text() and facts(page)[0] != "0"
     assert page.get_by_label("Scales").locator("option").count() == 1            # a vector has no rows to choose from
+    with pytest.raises(ValueError, match="rows of 200,000 numbers"):
+        QuantBins(torch.zeros(200_000))
+    many = QuantBins({str(i): torch.ones(32, 1024) for i in range(10)})
+    assert len(many.page_state()["cards"]) == 8 and "8 of 10 tensors" in open_page(many).locator(".g2-quiet").last.inner_text()
 
 
 @pytest.mark.parametrize("x, options, words", [
