@@ -226,8 +226,8 @@ def judge_curve(history: Sequence[dict], bands: dict[str, float]) -> list[str]:
         found.append(f"it ends at {last:.3f}, below a tenth of the start: the answers can be seen (no shift?), or a few rows were "
                      "learned by heart")
     if last > bands["unigram"]:
-        found.append(f"it ends at {last:.2f}, above the {bands['unigram']:.2f} of counting words: it has lost what it knew, lower "
-                     "the learning_rate")
+        cause = "it has lost what it knew, lower the learning_rate" if bands["start"] < bands["unigram"] else "train longer"
+        found.append(f"it ends at {last:.2f}, above the {bands['unigram']:.2f} of counting words: {cause}")
     if (worst := max(losses, key=lambda pair: pair[1]))[1] > first + 1:
         found.append(f"at step {worst[0]} it jumps to {worst[1]:.2f}: the learning_rate is too high or the warm-up too short")
     if len(examined) > 1:

@@ -336,6 +336,7 @@ def curve(losses, evals=()):
     (curve([5.6, 5.0, 4.0]), "far above the model's own"),
     (curve([4.0, 1.0, 0.1]), "below a tenth"),
     (curve([4.0, 6.5, 6.4]), "counting words"),
+    (curve([8.0, 7.5, 7.0]), "far above"),
     (curve([4.0, 6.5, 3.9]), "at step 2 it jumps to 6.50"),
     (curve([4.0, 3.0, 2.0], [(0, 4.0), (1, 3.5), (3, 3.9)]), "was 3.500 at step 1 and ends at 3.900"),
     (curve([4.0, 4.0, 4.0], [(0, 4.0), (3, 4.0)]), "never fell"),
@@ -434,3 +435,8 @@ def test_settings_that_cannot_work_are_refused_by_name(wrong):
     name, value = next(iter(wrong.items()))
     with pytest.raises(ValueError, match=f"{name}='?{value}"):
         FinetuneConfig(**wrong)
+
+
+def test_a_model_that_knew_nothing_has_lost_nothing():
+    found = judge_curve(curve([8.3, 7.5, 7.0]), {"uniform": 8.3, "unigram": 6.0, "start": 8.3})
+    assert found == ["it ends at 7.00, above the 6.00 of counting words: train longer"]
