@@ -19,7 +19,7 @@ from gpt2lab.weights import MINI, from_pretrained, save_pretrained
 
 PAIRS = [("vodu", "mek"), ("bafi", "zonur"), ("li", "hate")]
 TEMPLATES = ["{query} {answer}\n", "{query} -> {answer}\n", "Q: {query}\nA: {answer}\n\n", "{query}  {answer}. ", "{{{query}}} = {answer}",
-             "The word {query} means {answer}, they say.\n"]
+             "The word {query} means {answer}, they say.\n", "{query}\n{answer}\n\n"]
 
 
 @pytest.fixture(scope="module")
