@@ -26,7 +26,7 @@ from gpt2lab.decoder import SIZES, GPT2, GPT2Config
 from gpt2lab.prompting import choice_log_likelihoods
 from gpt2lab.weights import save_pretrained
 
-CASES = [(50, 4, 3), (200, 4, 3), (800, 4, 3), (200, 16, 3)]             # tokens of prompt, choices, tokens of each
+CASES = [(50, 4, 3), (200, 4, 3), (400, 4, 3), (200, 16, 3)]             # tokens of prompt, choices, tokens of each
 
 
 def models(size: str, device: torch.device) -> tuple[GPT2, GPT2LMHeadModel]:
