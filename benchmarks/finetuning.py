@@ -35,9 +35,9 @@ from gpt2lab.weights import MINI, from_pretrained
 
 BATCH, LENGTH = 8, 128                 # rows and tokens of a step, for speed and memory
 STEPS = 60                             # of a LoRA run
-FULL = (5e-4, 1e-3, 2e-3)              # learning rates tried for the full run: it is compared at its best
+FULL = (5e-4, 1e-3, 1.5e-3)             # learning rates tried for the full run: it is compared at its best
 EVERY = ("c_attn", "c_proj", "c_fc")
-ADAPTERS = (("all", 32, 64, EVERY, 5e-3), ("all", 8, 16, EVERY, 1e-2), ("c_attn", 8, 16, ("c_attn",), 1e-2))
+ADAPTERS = (("all", 32, 128, EVERY, 2.5e-3), ("all", 8, 64, EVERY, 3e-3), ("c_attn", 8, 64, ("c_attn",), 3e-3))     # each at a good rate
 
 
 def ours(config: GPT2Config, device: torch.device) -> GPT2:

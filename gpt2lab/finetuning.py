@@ -375,15 +375,14 @@ class FinetuneConfig:
     sample_tokens: int = 40
 
     def __post_init__(self) -> None:
-        wanted = {"at least 1": ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "eval_steps",
-                                 "per_device_eval_batch_size", "save_steps", "early_stopping_patience", "sample_tokens"),
-                  "positive": ("learning_rate", "adam_epsilon", "max_grad_norm"),
-                  "0 or more": ("min_lr", "warmup_steps", "weight_decay"), "from 0 to below 1": ("adam_beta1", "adam_beta2")}
-        fits = {"at least 1": lambda n: n >= 1, "positive": lambda x: 0 < x < math.inf, "0 or more": lambda x: 0 <= x < math.inf,
-                "from 0 to below 1": lambda x: 0 <= x < 1}
-        for rule, names in wanted.items():
-            for name in names:
-                if (value := getattr(self, name)) is not None and not fits[rule](value):
+        rules = {"at least 1": (lambda n: n >= 1, "max_steps per_device_train_batch_size gradient_accumulation_steps eval_steps "
+                                "per_device_eval_batch_size save_steps early_stopping_patience sample_tokens"),
+                 "positive": (lambda x: 0 < x < math.inf, "learning_rate adam_epsilon max_grad_norm"),
+                 "0 or more": (lambda x: 0 <= x < math.inf, "min_lr warmup_steps weight_decay"),
+                 "from 0 to below 1": (lambda x: 0 <= x < 1, "adam_beta1 adam_beta2")}
+        for rule, (fits, names) in rules.items():
+            for name in names.split():
+                if (value := getattr(self, name)) is not None and not fits(value):
                     raise ValueError(f"{name}={value}: it must be {rule}")
         if self.precision not in ("fp32", "bf16", "fp16"):
             raise ValueError(f'precision={self.precision!r}: choose "fp32", "bf16" or "fp16"')
@@ -577,7 +576,7 @@ def _save(run: _Run) -> None:
         raise run.diverged(f"sum of {broken[0] if broken else 'a parameter'}", math.nan)
     if run.processes.is_main:
         rest = {name: getattr(run, name) for name in SAVED}
-        save_atomically({**whole, **rest, "scaler": run.scaler.state_dict(), "identity": _identity(run)},
+        save_atomically({**whole, **rest, "scaler": run.scaler.state_dict(), "identity": run.identity},
                         run.output_dir / "checkpoint.pt")
     run.saved_step = run.step
 
@@ -591,7 +590,7 @@ def _resume(run: _Run) -> bool:
     run.processes.same("the step of the checkpoint", -1 if saved is None else saved["step"])
     if saved is None:
         return False
-    own, other = _identity(run), saved.get("identity", {})
+    own, other = run.identity, saved.get("identity", {})
     different = [f"{name} is {own.get(name)!r}, was {other.get(name)!r}" for name in {**own, **other}
                  if own.get(name) != other.get(name)]
     if different:
@@ -665,6 +664,7 @@ def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfi
     _check_run(model, data, config)
     processes = processes or find_processes(model, config.fsdp)
     run = _Run(model, data, config, processes, None if output_dir is None else Path(output_dir))
+    run.identity = _identity(run)
     with _in_training(run):
         if run.output_dir is not None:
             run.output_dir.mkdir(parents=True, exist_ok=True)
