@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 import torch
@@ -62,7 +63,7 @@ def speed(options: argparse.Namespace) -> None:
     model = GPT2(GPT2Config.named("gpt2")).eval().to(options.device)
     models = {"float32": model, **{scheme: quantize_model(model, scheme) for scheme in SCHEMES}}
     where = torch.cuda.get_device_name() if options.device == "cuda" else f"{platform.machine()} CPU, {options.threads} threads"
-    print(f"124M shape, {where}, torch {torch.__version__}; batch 1, milliseconds a token of `generate`, ratios to float32 in the same run")
+    print(f"124M shape, {where}, torch {torch.__version__}; batch 1, milliseconds a token of `generate`, ratios to float32 in the same run", flush=True)
     for scheme, kernel in kernels(options.device).items():
         print(f"  {scheme:<13}{kernel}")
     times = token_times(models, options)
@@ -145,18 +146,18 @@ def quality(options: argparse.Namespace) -> None:
     measured.row("float32", lab.model)
     for scheme in SCHEMES[:-1]:
         measured.row(scheme, quantize_model(lab.model, scheme))
+    lost, moved = measured.row("int4-group, groups of 64, rounded", quantize_model(lab.model, "int4-group"))
+    rows = windows_of(lab, Random(0).sample(train_texts, len(train_texts)), 8 * options.qat_steps, 128)        # of all kinds of text
+    start = time.perf_counter()
+    tuned, left = measured.row(f"  trained {options.qat_steps} steps towards float32's predictions",
+                               convert_qat(train(prepare_qat(lab.model), lab.model, rows, options.qat_steps)))
+    print(f"  of what rounding lost: {(lost - tuned) / (lost - measured.float32):.0%} of the perplexity, {1 - left / moved:.0%} of the "
+          f"divergence recovered, in {time.perf_counter() - start:.0f} s", flush=True)
     for bits in (8, 6, 4):
         for name, axis in (("tensor", None), ("channel", 0)):
             measured.row(f"{bits} bits, one scale a {name}, all matrices", rounded(lab.model, bits=bits, axis=axis))
     for group_size in (32, 128):
         measured.row(f"int4-group, groups of {group_size}", quantize_model(lab.model, "int4-group", group_size=group_size))
-    lost, moved = measured.row("int4-group, groups of 64, rounded", quantize_model(lab.model, "int4-group"))
-    rows = windows_of(lab, train_texts, 8 * options.qat_steps, 128)
-    start = time.perf_counter()
-    tuned, left = measured.row(f"  trained {options.qat_steps} steps towards float32's predictions",
-                               convert_qat(train(prepare_qat(lab.model), lab.model, rows, options.qat_steps)))
-    print(f"  of what rounding lost: {(lost - tuned) / (lost - measured.float32):.0%} of the perplexity, {1 - left / moved:.0%} of the "
-          f"divergence recovered, in {time.perf_counter() - start:.0f} s")
     if options.control:
         tuned, _ = measured.row(f"  trained {options.qat_steps} steps on the text itself", convert_qat(train(prepare_qat(lab.model), None, rows, options.qat_steps)))
         print(f"  of what rounding lost: {(lost - tuned) / (lost - measured.float32):.0%} of the perplexity")
