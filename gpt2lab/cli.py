@@ -118,7 +118,7 @@ def finetune(texts: Annotated[list[Path] | None, typer.Argument(help="Text files
              batch_size: Annotated[int, typer.Option(help="Rows in memory at once.")] = 8,
              accumulation: Annotated[int, typer.Option(help="Such batches a step.")] = 1,
              block_size: Annotated[int | None, typer.Option(help="Tokens a row; default: 256, or as many as the model has positions.")] = None,
-             learning_rate: Annotated[float | None, typer.Option(help="Default: 1e-3 below 20 M parameters, 5e-5 above.")] = None,
+             learning_rate: Annotated[float | None, typer.Option(help="Default: 1e-3 below 20 M parameters, 5e-5 above; with LoRA 2.5 times as much.")] = None,
              lora_r: Annotated[int, typer.Option(help="Train a LoRA adapter of this rank instead of the whole model; 0: the whole model.")] = 0,
              precision: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16; default: bf16 where the device computes in it.")] = None,
              prompt: Annotated[str | None, typer.Option(help="A text to continue at every evaluation.")] = None,
@@ -141,11 +141,11 @@ def finetune(texts: Annotated[list[Path] | None, typer.Argument(help="Text files
         small = sum(p.numel() for p in network.parameters()) < 20e6
         often = max(1, steps // 10)
         config = FinetuneConfig(max_steps=steps, per_device_train_batch_size=batch_size, gradient_accumulation_steps=accumulation,
-                                learning_rate=learning_rate or (1e-3 if small else 5e-5), warmup_steps=often, weight_decay=0.1,
+                                learning_rate=learning_rate or (1e-3 if small else 5e-5) * (2.5 if lora_r else 1), warmup_steps=often, weight_decay=0.1,
                                 eval_steps=often, save_steps=often, precision=precision or ("bf16" if has_bfloat16(where) else "fp32"),
                                 early_stopping_patience=patience, sample_prompt=prompt, fsdp=fsdp)
         if lora_r:
-            add_lora(network, r=lora_r, alpha=2 * lora_r)
+            add_lora(network, r=lora_r, alpha=4 * lora_r, target_modules=("c_attn", "c_proj", "c_fc"))
         say(f"{len(data.train):,} rows to train on, {len(data.validation):,} held out, {model} on {where}")
         history = train(network, data, config, output_dir=out, callback=_tell)
     except (ValueError, FileNotFoundError, FloatingPointError, MemoryError) as error:

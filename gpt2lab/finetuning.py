@@ -665,6 +665,7 @@ def finetune(model: GPT2, data: TextData, config: FinetuneConfig = FinetuneConfi
     processes = processes or find_processes(model, config.fsdp)
     run = _Run(model, data, config, processes, None if output_dir is None else Path(output_dir))
     run.identity = _identity(run)
+    processes.same("the text, or a setting,", int(hashlib.sha256(repr(run.identity).encode()).hexdigest()[:15], 16))
     with _in_training(run):
         if run.output_dir is not None:
             run.output_dir.mkdir(parents=True, exist_ok=True)
