@@ -101,6 +101,8 @@ def test_instruction_and_template_of_the_task_can_be_overruled():
     task = Task("t", template="{query}: {answer}\n", instruction="Look.")
     assert FewShotPrompt(task, PAIRS[:1]).text("x") == "Look.\nvodu: mek\nx:"
     assert FewShotPrompt(task, PAIRS[:1], instruction="", template="{query} {answer}\n").text("x") == "vodu mek\nx"
+    with pytest.raises(ValueError, match="no field"):
+        FewShotPrompt(task, PAIRS[:1], template="")        # no template is None, an empty one is a mistake
 
 
 # ---- the border
@@ -290,6 +292,8 @@ def test_a_prompt_over_the_context_is_refused_before_it_is_read(tiny, tokenizer,
     monkeypatch.setattr(GPT2, "forward", lambda *_, **__: pytest.fail("the model was run"))
     with pytest.raises(ValueError, match="the model has 64: show fewer examples"):
         score_choices(tiny, tokenizer, "word " * 70 + "x", [" a", " b"])
+    with pytest.raises(ValueError, match="normalize='x'"):
+        score_choices(tiny, tokenizer, "x", [" a", " b"], "x")
 
 
 # ---- room
