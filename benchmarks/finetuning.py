@@ -37,7 +37,7 @@ BATCH, LENGTH = 8, 128                 # rows and tokens of a step, for speed an
 STEPS = 60                             # of a LoRA run
 FULL = (5e-4, 1e-3, 1.5e-3)             # learning rates tried for the full run: it is compared at its best
 EVERY = ("c_attn", "c_proj", "c_fc")
-ADAPTERS = (("all", 32, 128, EVERY, 2.5e-3), ("all", 8, 64, EVERY, 3e-3), ("c_attn", 8, 64, ("c_attn",), 3e-3))     # each at a good rate
+ADAPTERS = (("all", 32, 128, EVERY, 2.5e-3), ("all", 8, 64, EVERY, 3e-3), ("c_attn", 8, 64, ("c_attn",), 3e-3))
 
 
 def ours(config: GPT2Config, device: torch.device) -> GPT2:
@@ -66,7 +66,8 @@ def speed(options: argparse.Namespace) -> None:
         for compiled in (False, True) if options.compile else (False,):
             step_of_theirs = plain_loop(theirs(config, device), rows, precision, compiled)
             times: dict[str, list[float]] = {"ours": [], "theirs": []}
-            settings = FinetuneConfig(max_steps=options.rounds + 2, per_device_train_batch_size=BATCH, precision=precision, torch_compile=compiled)
+            settings = FinetuneConfig(max_steps=options.rounds + 2, per_device_train_batch_size=BATCH, precision=precision,
+                                      torch_compile=compiled)
 
             def after_ours(record: dict) -> None:          # called between our steps: their turn
                 times["ours"].append(record["seconds"])
@@ -78,8 +79,8 @@ def speed(options: argparse.Namespace) -> None:
             finetune(ours(config, device), TextData(rows), settings, callback=after_ours)
             steps = [after - before for before, after in zip(times["ours"], times["ours"][1:])]
             best, rival = min(steps[1:]), min(times["theirs"][2:])             # the first two of each warm up
-            print(f"  {precision}{', compiled' if compiled else '':<11} ours {BATCH * LENGTH / best:>9,.0f}   Hugging Face's {BATCH * LENGTH / rival:>9,.0f}"
-                  f"   {rival / best:.2f}x", flush=True)
+            name, tokens = precision + ", compiled" * compiled, BATCH * LENGTH
+            print(f"  {name:<16}ours {tokens / best:>9,.0f}   Hugging Face's {tokens / rival:>9,.0f}   {rival / best:.2f}x", flush=True)
 
 
 def plain_loop(model: GPT2LMHeadModel, rows: list[torch.Tensor], precision: str, compiled: bool):
@@ -109,7 +110,7 @@ def memory(options: argparse.Namespace) -> None:
     """Peak and remaining bytes of a step under each setting, all with a big batch of the same rows."""
     config, device = GPT2Config.named(options.size), torch.device(options.device)
     weights = sum(p.numel() * 4 for p in ours(config, torch.device("meta")).parameters())
-    print(f"memory of a step of {BATCH} x {LENGTH} tokens, the shape of {options.size}: weights {weights / 1e6:,.0f} MB; MB beyond them, and time")
+    print(f"memory of a step of {BATCH} x {LENGTH} tokens, the shape of {options.size}: MB beyond the weights' {weights / 1e6:,.0f}, and time")
     print(f"  {'':<44}{'at once':>9}{'between':>9}{'time':>9}")
     small = dict(per_device_train_batch_size=2, gradient_accumulation_steps=BATCH // 2)
     cases = {"8 rows at once": {}, "8 rows, checkpointing": dict(gradient_checkpointing=True), "4 times 2 rows": small,
@@ -149,7 +150,7 @@ def lora(options: argparse.Namespace) -> None:
     train, held_out = corpus.code()
     data = TextData.from_texts(Tokenizer.load(MINI), train, LENGTH, held_out)
     data = replace(data, validation=data.validation[:64])
-    print(f"mini on code: held-out loss over {STEPS} steps of {BATCH} rows of {LENGTH} tokens, and the numbers trained at the shapes of mini and gpt2")
+    print(f"mini on code, {STEPS} steps of {BATCH} rows of {LENGTH} tokens: held-out loss, time, numbers trained here and at gpt2's shape")
     best = 0.0
     for rate in FULL:
         drop, row = one_run(copy.deepcopy(base), data, rate, options)
@@ -159,7 +160,7 @@ def lora(options: argparse.Namespace) -> None:
         drop, row = one_run(add_lora(copy.deepcopy(base), r, alpha, targets), data, rate, options)
         with torch.device("meta"):
             large = sum(p.numel() for p in add_lora(GPT2(GPT2Config.named("gpt2")), r, alpha, targets).parameters() if p.requires_grad)
-        print(f"  {f'LoRA r={r} {name}':<18} lr {rate:<7g}{row}{large:>12,}   {drop / best:.0%} of the best full run's drop", flush=True)
+        print(f"  {f'LoRA r={r} {name}':<18} lr {rate:<7g}{row}{large:>12,}   {drop / best:.1%} of the best full run's drop", flush=True)
 
 
 def one_run(model: GPT2, data: TextData, rate: float, options: argparse.Namespace) -> tuple[float, str]:
