@@ -25,8 +25,8 @@ from .cases import Case
 
 PACKAGE = Path(__file__).parents[1]
 FLOORS = (
-    "tokenizer", "attention", "decoder", "weights", "sampling", "finetuning", "lora", "quantization", "prompting", "evaluation",
-    "distillation", "formats",
+    "tokenizer", "attention", "decoder", "weights", "sampling", "fast_decoder", "finetuning", "lora", "quantization", "prompting",
+    "evaluation", "distillation", "formats",
 )  # fmt: skip  (lora stands under finetuning, and is asked for in the same exercise)
 NOT_IN_CHILD = ("lab", "cli")
 GRACE = 3.0  # seconds between the last alarm inside the child and its end
