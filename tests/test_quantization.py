@@ -148,7 +148,7 @@ def test_scales_and_zero_points_as_torch_ao_observes_them(symmetric):
 
 @pytest.mark.parametrize("bits, symmetric, block", [(8, True, (1, 64)), (8, False, (40, 64)), (4, False, (1, 32)), (4, True, (1, 16))])
 def test_values_as_torchao_chooses_them(bits, symmetric, block):
-    primitives = pytest.importorskip("torchao.quantization.quant_primitives", reason="torchao is not installed: pip install -e '.[dev]'")
+    primitives = pytest.importorskip("torchao.quantization.quant_primitives", reason="torchao is not installed: pip install torchao")
     x, end = numbers(40, 64), 2 ** (bits - 1)
     mapping = primitives.MappingType.SYMMETRIC if symmetric else primitives.MappingType.ASYMMETRIC
     bounds = dict(quant_min=-end + symmetric, quant_max=end - 1)

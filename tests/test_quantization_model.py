@@ -89,7 +89,7 @@ def test_half_precision_is_pytorchs_own():
 
 @pytest.mark.filterwarnings("ignore")
 def test_int8_dynamic_is_torchaos():
-    quantization = pytest.importorskip("torchao.quantization", reason="torchao is not installed: pip install -e '.[dev]'")
+    quantization = pytest.importorskip("torchao.quantization", reason="torchao is not installed: pip install torchao")
     linear, x = copy.deepcopy(MODEL.h[0].attn.c_attn), torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
     ours = SMALL["int8-dynamic"].h[0].attn.c_attn(x)
     theirs = nn.Sequential(linear)
