@@ -20,28 +20,13 @@ RECIPE = PretrainConfig(steps=12, batch_size=2, warmup=3, eval_every=4, practice
 
 # Run in another process: trains as the test does and stops for good at a named place, waiting to be killed.
 VICTIM = """
-import sys, time
+import sys
 sys.path.insert(0, {tests!r})
 import torch
 from gpt2lab import pretraining, weights
 import test_pretraining as here
+from victims import after, wait_for_the_end
 torch.set_num_threads(1)
-
-def wait_for_the_end():
-    print("ready", flush=True)
-    time.sleep(600)
-
-def after(owner, name, calls, half=False):
-    original, left = getattr(owner, name), [calls]
-    def stopping(*arguments, **options):
-        left[0] -= 1
-        if left[0] == 0:
-            if half:                                    # as a kill while the file is being written leaves it
-                path = next(a for a in arguments if hasattr(a, "write_bytes"))
-                path.write_bytes(b"half a file")
-            wait_for_the_end()
-        return original(*arguments, **options)
-    setattr(owner, name, stopping)
 
 {stop}
 here.train({out!r})
