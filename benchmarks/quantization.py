@@ -3,7 +3,7 @@
 Speed and size at the shape of the 124M GPT-2 (random weights, on which speed does not depend), the contestants taking turns, since other
 programs only ever slow one down. Quality on mini and the part of `gpt2lab.corpus` that it never trained on: perplexity, and how far the
 predictions moved from float32's (Kullback-Leibler divergence), which luck does not hide.
-    python benchmarks/quantization.py [--part speed|quality|all] [--rounds 5] [--threads 2] [--device cpu] [--windows 64] [--qat-steps 60]
+    python benchmarks/quantization.py [--part speed|quality|all] [--rounds 5] [--threads 2] [--device cpu] [--windows 64] [--qat-steps 100]
 """
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def rounded(model: GPT2, **how) -> GPT2:
     return copied
 
 
-def train(trained: GPT2, teacher: GPT2 | None, rows: Tensor, steps: int, lr: float = 1e-4) -> GPT2:
+def train(trained: GPT2, teacher: GPT2 | None, rows: Tensor, steps: int, lr: float = 1.5e-4) -> GPT2:
     """`steps` steps of 8 rows: towards the teacher's distributions, or without one towards the text itself."""
     trained.requires_grad_(True)
     optimizer = torch.optim.AdamW(trained.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.0)
@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--windows", type=int, default=64)
-    parser.add_argument("--qat-steps", type=int, default=60)
+    parser.add_argument("--qat-steps", type=int, default=100)
     parser.add_argument("--control", action="store_true", help="also train float32 on the text as long, and round it")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
