@@ -55,6 +55,10 @@ def _fastest(ways: list[list[Callable[[Tensor], Tensor]]], x: Tensor, passes: in
 class _HalfCache(KVCache):
     """Keys as ever; values in float16, and in memory as (B, H, d, room), since a long row is what a product streams fastest."""
 
+    def __init__(self, n_positions: int) -> None:
+        super().__init__()
+        self.n_positions = n_positions
+
     def update(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Append k and v (B, H, T, d); return all keys and values (B, H, length, d) in float32."""
         keys, values = self.append(k, v)
@@ -63,8 +67,13 @@ class _HalfCache(KVCache):
     append = KVCache.update                                            # the same, the values as they are kept
 
     def _grow(self, k: Tensor, v: Tensor, capacity: int) -> None:
-        super()._grow(k, v, capacity)
-        self._values = self._values.mT.to(torch.float16, memory_format=torch.contiguous_format).mT
+        B, H, T, d = k.shape
+        room = max(self.length + T, min(capacity, self.n_positions))   # no more than can be used: rows far apart are read slowly
+        keys, values = k.new_zeros(B, H, room, d), v.new_zeros(B, H, d, room, dtype=torch.float16).mT
+        if self._keys is not None:
+            keys[:, :, :self.length] = self._keys[:, :, :self.length]
+            values[:, :, :self.length] = self._values[:, :, :self.length]
+        self._keys, self._values = keys, values
 
 # %% ../notebooks/05_sampling.ipynb #export-fast-block
 def _fast_block(x: Tensor, block: Block, products: tuple[Callable[[Tensor], Tensor], ...], store: KVCache, dtype: torch.dtype) -> Tensor:
@@ -100,7 +109,7 @@ class FastDecoder:
 
     def new_cache(self) -> list[KVCache]:
         """An empty cache, as `GPT2.new_cache`."""
-        return [_HalfCache() if self.dtype == torch.float16 else KVCache() for _ in self.model.h]
+        return [_HalfCache(self.config.n_positions) if self.dtype == torch.float16 else KVCache() for _ in self.model.h]
 
     def __call__(self, input_ids: Tensor, *, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
                  cache: list[KVCache] | None = None, logits_to_keep: int = 0) -> GPT2Output:

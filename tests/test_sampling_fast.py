@@ -83,7 +83,7 @@ def test_beams_run_too():
 
 @pytest.mark.parametrize("chunks", [[5], [1] * 150, [70, 1, 1, 100, 1], [3, 64, 65]])
 def test_its_cache_holds_what_a_cache_holds(chunks):
-    ours, plain = _HalfCache(), KVCache()
+    ours, plain = _HalfCache(1024), KVCache()
     k, v = torch.randn(2, 2, 3, sum(chunks), 4)
     for a, b in zip(k.split(chunks, -2), v.split(chunks, -2)):
         keys, values = ours.update(a, b)
