@@ -123,7 +123,8 @@ def initialise(model: nn.Module, config: GPT2Config) -> None:
             for projection in (module.attn.c_proj, module.mlp.c_proj):
                 nn.init.normal_(projection.weight, std=std / (2 * config.n_layer) ** 0.5)
 
-    model.apply(start)
+    if not next(model.parameters()).is_meta:                           # else there is no memory to fill
+        model.apply(start)
 
 # %% ../notebooks/03_decoder.ipynb #export-positions
 def left_pad_positions(attention_mask: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 # %% auto #0
@@ -99,13 +98,14 @@ PIECE = 1 << 20                            # bytes read at a time: small enough 
 
 
 class Stored(NamedTuple):
-    """A tensor in a file, not read yet: what it is and two ways to get it."""
+    """A tensor in a file, not read yet: what it is and the ways to get it."""
     name: str                              # as the file spells it
     path: Path
     dtype: torch.dtype
     shape: tuple[int, ...]
     whole: Callable[[], Tensor]            # all of it, mapped where that is possible
     rows: Callable[[], Iterator[Tensor]]   # a few rows at a time; each piece is gone when the next one comes
+    finite: Callable[[], bool] = lambda: False                             # whether its whole file was seen to be finite
 
 # %% ../notebooks/04_weights.ipynb #export-rows
 def _read_rows(path: Path, entry: Entry) -> Iterator[Tensor]:
@@ -125,18 +125,26 @@ def _read_rows(path: Path, entry: Entry) -> Iterator[Tensor]:
 # %% ../notebooks/04_weights.ipynb #export-from-safetensors
 def _from_safetensors(path: Path) -> dict[str, Stored]:
     entries = read_safetensors_header(path)
+    in_order = list(entries.values())
 
     @cache                                 # one map for all tensors, and none if nobody asks
-    def mapped():
-        return safe_open(path, framework="pt")
-
-    def whole(name: str) -> Tensor:
+    def mapped() -> torch.UntypedStorage:
         try:
-            return mapped().get_tensor(name)
-        except (SafetensorError, OSError) as error:
-            raise _damaged(path, str(error)[:120]) from error
-    return {name: Stored(name, path, entry.dtype, entry.shape, lambda name=name: whole(name),
-                         lambda entry=entry: _read_rows(path, entry)) for name, entry in entries.items()}
+            return torch.UntypedStorage.from_file(str(path), False, in_order[-1].stop)
+        except RuntimeError as error:
+            raise OSError(f"{path} cannot be mapped ({str(error)[:120]}): copy it to a local disk") from error
+
+    def numbers(first: Entry, last: Entry) -> Tensor:
+        """From one entry to another, with a storage of their own: `torch.save` would write all of a shared one."""
+        return torch.empty(0, dtype=first.dtype).set_(mapped()[first.start:last.stop])
+
+    @cache                                 # one look for all tensors; Python would take as long as memory to go from one to the next
+    def finite() -> bool:
+        alike = all(entry.dtype == torch.float32 for entry in in_order)
+        return alike and math.isfinite(numbers(in_order[0], in_order[-1]).sum())
+
+    return {name: Stored(name, path, entry.dtype, entry.shape, lambda entry=entry: numbers(entry, entry).view(entry.shape),
+                         lambda entry=entry: _read_rows(path, entry), finite) for name, entry in entries.items()}
 
 # %% ../notebooks/04_weights.ipynb #export-map-name
 PREFIX = "transformer."                    # what Hugging Face's GPT2LMHeadModel puts before every name

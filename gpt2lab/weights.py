@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 import gpt2lab
@@ -90,7 +90,9 @@ def _fill(stored: Stored, turned: bool, device: torch.device, dtype: torch.dtype
     if not stored.dtype.is_floating_point:
         raise ValueError(f"{stored.name!r} in {stored.path} holds {stored.dtype}: weights are floating-point numbers")
     if stored.dtype == dtype == torch.float32 and device.type == "cpu":
-        _check_finite(tensor := stored.whole(), stored, dtype)
+        tensor = stored.whole()
+        if not stored.finite():
+            _check_finite(tensor, stored, dtype)
         return tensor.T if turned else tensor
     filled = torch.empty(stored.shape[::-1] if turned else stored.shape, dtype=dtype, device=device)
     start = 0
@@ -224,8 +226,10 @@ def from_pretrained(name_or_path: str | Path, *, device: torch.device | str | No
         raise ValueError(f"{directory} has n_layer={config.n_layer} in its config, but the weights of {len(blocks)} blocks: "
                          "the two belong to different models, or the file is not complete")
     model = _empty_model(config)
-    state = _read_state(stored, model.state_dict(), directory, device or "cpu", dtype or torch.float32)
-    model.load_state_dict(state, assign=True)
+    state = _read_state(stored, dict(model.named_parameters()), directory, device or "cpu", dtype or torch.float32)
+    for name, tensor in state.items():                                     # load_state_dict asks each module what it wants besides
+        module, _, parameter = name.rpartition(".")
+        model.get_submodule(module).register_parameter(parameter, nn.Parameter(tensor))
     return model.eval()
 
 # %% ../notebooks/04_weights.ipynb #export-load-state

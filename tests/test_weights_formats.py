@@ -1,30 +1,19 @@
-"""Every layout of a GPT-2 on disk, what is refused in each, and what loading costs in memory."""
-import copy
+"""Every layout of a GPT-2 on disk, and what is refused in each."""
 import json
 import pickle
-import shutil
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from gpt2lab import measure
 from gpt2lab.decoder import GPT2, GPT2Config
 from gpt2lab.weights import (MINI, PREFIX, TRANSPOSED, check_state, conv1d_to_linear, find_weights, from_pretrained, load_state, map_name,
                              read_config, read_safetensors_header, save_pretrained)
+from weight_folders import SHAPE, as_pickle, edit, same, shake
 
-SHAPE = dict(n_layer=2, n_head=3, n_embd=12, n_positions=10, vocab_size=29)
 IDS = torch.tensor([[1, 5, 28, 0, 7], [2, 2, 2, 9, 11]])
 BIAS = PREFIX + "h.1.ln_2.bias"
-
-
-def shake(model):
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-    return model.eval()
 
 
 @pytest.fixture
@@ -42,27 +31,6 @@ def saved(model, tmp_path):
 def theirs():
     import transformers
     return shake(transformers.GPT2LMHeadModel(transformers.GPT2Config(**SHAPE, bos_token_id=1, eos_token_id=1)))
-
-
-def edit(directory, change) -> None:
-    """Rewrite model.safetensors with `change` made to its tensors; never in place, as a model may be mapped to it."""
-    state = load_file(directory / "model.safetensors")
-    change(state)
-    (directory / "model.safetensors").unlink()
-    save_file(state, directory / "model.safetensors")
-
-
-def as_pickle(directory, state, name="pytorch_model.bin", **options):
-    """The same folder with a pickle in place of the safetensors."""
-    (directory / "model.safetensors").unlink(missing_ok=True)
-    torch.save(state, directory / name, **options)
-    return directory
-
-
-def same(one, other) -> None:
-    assert one.state_dict().keys() == other.state_dict().keys()
-    for name, tensor in other.state_dict().items():
-        assert torch.equal(one.state_dict()[name], tensor), name
 
 
 # ---------------------------------------------------------------- layouts
@@ -341,6 +309,24 @@ def test_large_numbers_are_no_infinity_but_do_not_fit_everywhere(saved):
         from_pretrained(saved, dtype=torch.float16)
 
 
+def test_a_causal_mask_may_hold_infinity(model, saved):
+    """Older files keep the mask of each layer, which is no weight."""
+    edit(saved, lambda state: state.update({PREFIX + "h.0.attn.masked_bias": torch.tensor(-torch.inf)}))
+    same(from_pretrained(saved), model)
+    edit(saved, lambda state: state[BIAS].view(-1)[:1].fill_(torch.inf))
+    with pytest.raises(ValueError, match=f"{BIAS!r} in .* holds NaN or infinity"):
+        from_pretrained(saved)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+def test_one_number_that_is_none_is_found_among_several_types(model, saved, kind):
+    edit(saved, lambda state: state.update({BIAS: state[BIAS].to(kind)}))
+    assert from_pretrained(saved).h[1].ln_2.bias.dtype == torch.float32
+    edit(saved, lambda state: state[PREFIX + "wpe.weight"].view(-1)[:1].fill_(torch.nan))
+    with pytest.raises(ValueError, match="wpe.weight.* holds NaN or infinity"):
+        from_pretrained(saved)
+
+
 def test_whole_numbers_are_no_weights(saved):
     edit(saved, lambda state: state.update({BIAS: torch.zeros(12, dtype=torch.int8)}))
     with pytest.raises(ValueError, match=r"h\.1\.ln_2\.bias.*torch\.int8"):
@@ -394,111 +380,3 @@ def test_a_file_of_another_kind(tmp_path, name, error, says):
     (tmp_path / "weights.npz").write_bytes(b"x")
     with pytest.raises(error, match=says):
         find_weights(tmp_path / name)
-
-
-# ---------------------------------------------------------------- into a model that is there
-
-def test_load_state_keeps_the_models_dtype_and_parameters(model, saved):
-    other = GPT2(model.config).to(torch.float64)
-    before = dict(other.named_parameters())
-    load_state(other, saved)
-    assert all(p is before[name] and p.dtype == torch.float64 for name, p in other.named_parameters())
-    same(other.float(), model)
-
-
-def test_a_model_without_memory_is_not_filled_in_silence(model, saved):
-    with pytest.raises(ValueError, match="no memory.*to_empty"):
-        load_state(copy.deepcopy(model).to("meta"), saved)
-    empty = copy.deepcopy(model).to("meta").to_empty(device="cpu")
-    load_state(empty, saved)
-    same(empty, model)
-
-
-def test_load_state_is_all_or_nothing(model, saved):
-    other = GPT2(model.config)
-    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
-    edit(saved, lambda state: state[PREFIX + "wte.weight"].view(-1)[-1:].fill_(float("nan")))
-    with pytest.raises(ValueError):
-        load_state(other, saved)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
-
-
-def test_training_changes_no_file(saved):
-    before = (saved / "model.safetensors").read_bytes()
-    loaded = from_pretrained(saved)
-    with torch.no_grad():
-        for parameter in loaded.parameters():
-            parameter.add_(1.0)
-    assert (saved / "model.safetensors").read_bytes() == before
-    assert torch.equal(from_pretrained(saved).wte.weight + 1, loaded.wte.weight)
-
-
-@pytest.mark.parametrize("kind", ["mapped", "copied", "pickle"])
-def test_no_parameter_shares_memory_with_another(saved, kind):
-    if kind == "pickle":
-        state = load_file(saved / "model.safetensors")
-        state[PREFIX + "h.1.ln_1.bias"] = state[PREFIX + "h.0.ln_1.bias"]                  # one memory, two names
-        as_pickle(saved, state)
-    loaded = from_pretrained(saved, dtype=torch.float16 if kind == "copied" else None)
-    with torch.no_grad():
-        for parameter in loaded.parameters():
-            rest = [(other, other.clone()) for other in loaded.parameters() if other is not parameter]
-            parameter.add_(1.0)
-            assert all(torch.equal(other, kept) for other, kept in rest)
-
-
-def test_the_model_learns_and_is_in_eval_mode(saved):
-    loaded = from_pretrained(saved)
-    assert not loaded.training and all(parameter.requires_grad for parameter in loaded.parameters())
-    loaded(IDS).logits.sum().backward()
-    assert all(parameter.grad is not None for parameter in loaded.parameters())
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_lies_in_contiguous_rows(saved, dtype):
-    """One-row products in half precision are many times slower on a transposed view."""
-    assert all(parameter.is_contiguous() for parameter in from_pretrained(saved, dtype=dtype).parameters())
-
-
-# ---------------------------------------------------------------- memory and device
-
-@pytest.fixture(scope="module")
-def larger(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("larger")
-    save_pretrained(GPT2(GPT2Config(n_layer=4, n_head=4, n_embd=256, n_positions=64, vocab_size=4000)), directory)
-    return directory
-
-
-@pytest.mark.parametrize("layout", ["safetensors", "pickle"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
-def test_weights_are_held_once(larger, tmp_path, layout, dtype):
-    """The most bytes of tensors alive at once; a pickle is read whole, so the file counts where it is the larger."""
-    directory, size = larger, 0
-    if layout == "pickle":
-        shutil.copy(larger / "config.json", tmp_path)
-        directory = as_pickle(tmp_path, load_file(larger / "model.safetensors"))
-        size = (directory / "pytorch_model.bin").stat().st_size
-    loaded = []
-    peak = measure.peak_bytes(lambda: loaded.append(from_pretrained(directory, dtype=dtype)))
-    weights = sum(p.numel() * p.element_size() for p in loaded[0].parameters())
-    assert peak <= 1.15 * max(weights, size), f"{peak / weights:.2f} times the weights"
-
-
-def test_tensors_are_made_on_the_device_not_moved_there(saved, monkeypatch):
-    """The meta device stands for any other: whatever is made in the final dtype is made there, piece by piece."""
-    made = []
-    real = torch.empty
-    monkeypatch.setattr(torch, "empty", lambda *a, **k: made.append(k.get("device")) or real(*a, **k))
-    loaded = from_pretrained(saved, device="meta", dtype=torch.float32)
-    assert {p.device.type for p in loaded.parameters()} == {"meta"}
-    assert made.count(torch.device("meta")) >= len(loaded.state_dict())
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_on_a_gpu_the_weights_are_there_once(larger, dtype):
-    loaded = []
-    peak = measure.peak_bytes(lambda: loaded.append(from_pretrained(larger, device="cuda", dtype=dtype)), device="cuda")
-    weights = sum(p.numel() * p.element_size() for p in loaded[0].parameters())
-    assert {p.device.type for p in loaded[0].parameters()} == {"cuda"} and peak <= 1.15 * weights
-    same(loaded[0].cpu(), from_pretrained(larger, dtype=dtype))
