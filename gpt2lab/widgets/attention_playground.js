@@ -66,10 +66,6 @@ export default {
         shaft.setAttribute("x2", x); shaft.setAttribute("y2", y);
         if (kind === "query") { mark.setAttribute("cx", x); mark.setAttribute("cy", y); }
         else { mark.setAttribute("x", x - 6.5); mark.setAttribute("y", y - 6.5); }
-        const leftward = x > SIZE - 90;
-        label.setAttribute("x", x + (leftward ? -11 : 11));
-        label.setAttribute("y", y + (kind === "query" ? -9 : 4));
-        label.setAttribute("text-anchor", leftward ? "end" : "start");
         group.setAttribute("aria-label", `${kind} of ${visible(tokens[i])}: ${vectors[i][0].toFixed(1)}, ${vectors[i][1].toFixed(1)}. Arrow keys move it.`);
       };
       const move = (p) => { vectors[i] = p.map((x) => Math.max(-span, Math.min(span, x))); moved = true; place(); draw(); };
@@ -88,8 +84,24 @@ export default {
         move([vectors[i][0] + way[0] * far, vectors[i][1] + way[1] * far]);
       });
       place();
-      dots.push({ kind, i, group, shaft, mark });
+      dots.push({ kind, i, group, shaft, label });
       return [shaft, group];
+    }
+    // Each label on the first side of its mark where it covers no mark and no label; on the first inside the plane if none is free.
+    function placeLabels() {
+      const at = ({ kind, i }) => toPixel((kind === "query" ? q : k)[i]);
+      const taken = dots.map((mine) => { const [x, y] = at(mine); return [x - 8, y - 8, x + 8, y + 8]; });
+      for (const mine of [...dots].reverse()) {                            // the query comes last, and chooses first
+        const [x, y] = at(mine), width = 7.3 * mine.label.textContent.length;
+        const sides = [[x + 11, y + 4, "start", 0], [x - 11, y + 4, "end", 1], [x, y - 12, "middle", 0.5], [x, y + 20, "middle", 0.5]]
+          .map(([left, base, anchor, share]) => ({ left, base, anchor, box: [left - share * width, base - 10, left + (1 - share) * width, base + 3] }))
+          .filter(({ box }) => box[0] >= 0 && box[2] <= SIZE && box[1] >= 0 && box[3] <= SIZE);
+        const free = sides.find(({ box: [x0, y0, x1, y1] }) => !taken.some(([a0, b0, a1, b1]) => x0 < a1 && a0 < x1 && y0 < b1 && b0 < y1));
+        const side = free ?? sides[0] ?? { left: x, base: y - 12, anchor: "middle", box: [x, y, x, y] };
+        mine.label.setAttribute("x", side.left); mine.label.setAttribute("y", side.base);
+        mine.label.setAttribute("text-anchor", side.anchor);
+        taken.push(side.box);
+      }
     }
     const dot = (a, b) => a[0] * b[0] + a[1] * b[1];
     function rowFor(i) {
@@ -117,6 +129,7 @@ export default {
         shaft.classList.toggle("g2-masked", hidden);
         if (kind === "key") shaft.style.strokeWidth = 1 + 5 * chosen.weights[i];
       }
+      placeLabels();
       const best = chosen.weights.map((w, j) => [w, j]).sort((a, b) => b[0] - a[0])[0];
       ui.say(`${quoted(tokens[query])} looks most at ${quoted(tokens[best[1]])}: ${percent(best[0])}.` +
         (best[0] > 0.98 && !scale && T > 1 ? " Without the scale one key takes nearly everything." : "") +

@@ -250,6 +250,16 @@ def test_playground_drag_and_keys_change_the_weights(tiny_lab, open_page):
     assert playground_weights(page) == before
 
 
+def test_playground_labels_cover_neither_each_other_nor_a_mark(tiny_lab, open_page):
+    page = open_page(AttentionPlayground(tiny_lab, "the cat sat because it was a"))
+    handles = page.evaluate("""[...document.querySelectorAll('.g2-handle')].map((handle) => [...handle.children].map((part) => {
+        const box = part.getBBox(); return [box.x, box.y, box.x + box.width, box.y + box.height]; }))""")
+    for i, (_, label) in enumerate(handles):
+        others = [part for j, (mark, text) in enumerate(handles) if j != i for part in (mark, text)]
+        covered = [other for other in others if label[0] < other[2] and other[0] < label[2] and label[1] < other[3] and other[1] < label[3]]
+        assert not covered, page.locator(".g2-vector-label").nth(i).text_content()
+
+
 def test_viewer_head_and_token_by_mouse_and_keyboard(tiny_lab, open_page):
     page = open_page(AttentionViewer.of(tiny_lab, SENTENCE, layer=0, head=0))
     grid, large = page.locator("canvas").first, page.locator("canvas").nth(1)
