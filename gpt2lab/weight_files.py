@@ -136,7 +136,7 @@ def _from_safetensors(path: Path) -> dict[str, Stored]:
 
     def numbers(first: Entry, last: Entry) -> Tensor:
         """From one entry to another, with a storage of their own: `torch.save` would write all of a shared one."""
-        return torch.empty(0, dtype=first.dtype).set_(mapped()[first.start:last.stop])
+        return torch.empty(0, dtype=first.dtype, device="cpu").set_(mapped()[first.start:last.stop])
 
     @cache                                 # one look for all tensors; Python would take as long as memory to go from one to the next
     def finite() -> bool:

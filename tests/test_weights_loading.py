@@ -97,6 +97,12 @@ def test_a_file_that_cannot_be_mapped_is_named(saved, monkeypatch):
     assert from_pretrained(saved, dtype=torch.float16).wte.weight.dtype == torch.float16   # it is read, not mapped
 
 
+def test_torchs_default_device_changes_nothing(model, saved):
+    with torch.device("meta"):
+        loaded = from_pretrained(saved)
+    same(loaded, model)
+
+
 def test_a_model_without_memory_is_not_initialised(monkeypatch):
     """It would take most of the time of building one."""
     monkeypatch.setattr(torch.nn.init, "normal_", lambda tensor, mean=0.0, std=1.0: pytest.fail("nothing to fill") if std < 1 else tensor)
