@@ -1,6 +1,7 @@
 """Prompts and the scores of choices: beside the plain loop, beside Hugging Face's loss, and every refusal."""
 from __future__ import annotations
 
+import importlib
 import math
 
 import pytest
@@ -422,3 +423,10 @@ def test_attention_needs_examples_and_room(tiny, tokenizer):
 def test_the_names_that_are_promised():
     assert {"FewShotPrompt", "score_choices", "icl_curve"} <= set(prompting.__all__)
     assert len(CONTENT_FREE) == len(set(CONTENT_FREE)) >= 2 and math.isfinite(len(prompting.CAPITALS))
+
+
+@pytest.mark.parametrize("name", ["prompts", "tasks", "choices"])
+def test_the_last_module_has_all_of_the_chapter_under_one_name(name):
+    module = importlib.import_module(f"gpt2lab.{name}")
+    assert module.__all__ and set(module.__all__) <= set(prompting.__all__)
+    assert all(getattr(prompting, name) is getattr(module, name) for name in module.__all__)
