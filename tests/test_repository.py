@@ -18,9 +18,10 @@ from packaging.version import Version
 COURSE = Path(__file__).resolve().parents[1]
 UNTRACKED = {".venv", "_build", "_docs", "_proc", "__pycache__", ".git", ".pytest_cache", ".ruff_cache", ".hypothesis", "runs",
              ".ipynb_checkpoints", ".jupyter_cache", "submitted", "autograded", "feedback", "gradebook.db"}
-FLOORS = ("bpe", "tokenizer_files", "tokenizer", "attention", "decoder", "weight_files", "weights", "sampling", "fast_decoder", "lora", "text_data", "losses",
-          "optimizer", "training_run", "finetuning", "rounding", "quantized_matrices", "quantized_model", "quantization",
-          "prompts", "tasks", "choices", "prompting", "evaluation", "distillation", "formats")       # in the order of the chapters
+FLOORS = ("bpe", "tokenizer_files", "tokenizer", "attention", "decoder", "weight_files", "weights", "next_token", "reading", "beams",
+          "sampling", "fast_decoder", "lora", "text_data", "losses", "optimizer", "training_run", "finetuning", "rounding",
+          "quantized_matrices", "quantized_model", "quantization", "prompts", "tasks", "choices", "prompting",
+          "evaluation", "distillation", "formats")       # in the order of the chapters
 GROUND = {"corpus", "download", "processes", "practice"}            # stand under every floor
 
 

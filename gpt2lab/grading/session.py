@@ -25,9 +25,9 @@ from .cases import Case
 
 PACKAGE = Path(__file__).parents[1]
 FLOORS = (
-    "tokenizer", "bpe", "tokenizer_files", "attention", "decoder", "weights", "weight_files", "sampling", "fast_decoder", "finetuning", "lora",
-    "text_data", "losses", "optimizer", "training_run", "quantization", "rounding", "quantized_matrices",
-    "quantized_model", "prompting", "prompts", "tasks", "choices", "evaluation", "distillation", "formats",
+    "tokenizer", "bpe", "tokenizer_files", "attention", "decoder", "weights", "weight_files", "sampling", "next_token", "reading",
+    "beams", "fast_decoder", "finetuning", "lora", "text_data", "losses", "optimizer", "training_run", "quantization", "rounding",
+    "quantized_matrices", "quantized_model", "prompting", "prompts", "tasks", "choices", "evaluation", "distillation", "formats",
 )  # fmt: skip  (what a chapter's floor stands on and the same exercise asks for comes behind it: away with it)
 NOT_IN_CHILD = ("lab", "cli")
 GRACE = 3.0  # seconds between the last alarm inside the child and its end

@@ -2,6 +2,7 @@
 
 import dataclasses
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpt2lab.grading import confine_linux, sandbox, sandbox_report
-from gpt2lab.grading.session import FLOORS, Session
+from gpt2lab.grading.session import FLOORS, PACKAGE, Session, copy_package
 
 ANSWERS = [{"piece": "tokenizer.pretokenize", "expression": "pretokenize"}]
 QUICK = dataclasses.replace(sandbox.Limits(), cell_seconds=1.0, submission_seconds=90)
@@ -134,6 +135,33 @@ def test_all_modules_of_an_exercise_are_absent():
     assert all("No module named" in r.error for r in results[1:])
     results = run(*cells, answers=[{"piece": "quantization.int8_linear", "expression": "f"}], limits=sandbox.Limits())
     assert [r.error for r in results] == [""] * len(cells)
+
+
+def written_by_chapters() -> dict[str, set[str]]:
+    """Chapter -> the modules that its notebook writes, in the order of the chapters."""
+    written: dict[str, set[str]] = {}
+    for path in PACKAGE.glob("*.py"):
+        if source := re.search(r"File to edit: \.\./notebooks/(\w+)\.ipynb", path.read_text(encoding="utf-8")):
+            written.setdefault(source[1], set()).add(path.stem)
+    return {name.partition("_")[2]: written[name] for name in sorted(written)}
+
+
+WRITTEN = written_by_chapters()
+
+
+@pytest.mark.parametrize("chapter", WRITTEN)
+def test_what_its_own_and_later_chapters_write_is_away_while_an_exercise_is_graded(chapter, tmp_path):
+    """The answers, and what stands on them. What earlier chapters wrote is all there."""
+    assert chapter in WRITTEN[chapter]
+    copy_package(tmp_path, [chapter])
+    there = {path.stem for path in (tmp_path / "gpt2lab").glob("*.py")}
+    chapters = list(WRITTEN)
+    earlier = chapters[: chapters.index(chapter)]
+    assert there & set().union(*WRITTEN.values()) == set().union(*(WRITTEN[name] for name in earlier))
+
+
+def test_all_five_modules_of_chapter_05_count_as_its_own():
+    assert WRITTEN["sampling"] == {"next_token", "reading", "beams", "sampling", "fast_decoder"}
 
 
 def test_answer_keys_are_absent():
