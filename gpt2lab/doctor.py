@@ -106,6 +106,6 @@ def _gpt2() -> Finding:
 
 
 def _grading() -> Finding:
-    from gpt2lab.grading.sandbox import sandbox_report
+    from gpt2lab.grading.protection import sandbox_report
     report = sandbox_report()
     return Finding("grading sandbox", report.whole, report.summary, report.mend, optional=True)

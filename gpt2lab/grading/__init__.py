@@ -86,7 +86,7 @@ def check(piece: str, answer: Any) -> Report:
 
 def __getattr__(name: str) -> Any:
     if name == "sandbox_report":  # for `gpt2lab doctor`; a learner's notebook has no use for it
-        from .sandbox import sandbox_report
+        from .protection import sandbox_report
 
         return sandbox_report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
