@@ -32,6 +32,15 @@ def pytest_xdist_make_scheduler(config, log):
     return ByFile(config, log)
 
 
+def pytest_collection_modifyitems(items) -> None:
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if on_gpu:
+        import torch
+        if not torch.cuda.is_available():
+            for item in on_gpu:
+                item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU here"))
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     """What tests measured, `record_property("measured", ...)`, stands before the closing line, in whichever process they ran."""
     measured = [text for report in terminalreporter.getreports("passed") for key, text in report.user_properties if key == "measured"]

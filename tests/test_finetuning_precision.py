@@ -43,7 +43,7 @@ def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
 
 
 on_each = pytest.mark.parametrize("device", [
-    "cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here"))])
+    "cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -139,7 +139,7 @@ def test_recomputing_changes_no_bit(whole):
     assert numbers(run(config=replace(CONFIG, gradient_checkpointing=True))[1]) == numbers(whole[2])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+@pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_on_a_gpu(precision, whole, tmp_path):
     """About the CPU's losses, the same bits when it is interrupted, and the model stays there."""

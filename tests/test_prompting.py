@@ -239,7 +239,7 @@ def test_a_broken_model_has_no_opinion(tokenizer):
         score_choices(broken, tokenizer, "vodu", [" a", " b"])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+@pytest.mark.gpu
 def test_the_same_on_a_gpu(tiny):
     choices, prompt_ids = [[5, 6, 7, 8], [9], [10, 11]], [3, 1, 4, 1, 5]
     there = GPT2(tiny.config).eval().cuda()

@@ -200,7 +200,7 @@ def test_a_kernel_that_overflows_is_found_out(monkeypatch):
         kernel_fault.cache_clear()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+@pytest.mark.gpu
 @pytest.mark.parametrize("M, N, K", [(1, 50, 24), (3, 7, 5), (40, 31, 96)])
 def test_integer_products_on_a_gpu(M, N, K):
     a, b = (torch.randint(-128, 128, (rows, K), dtype=torch.int8, device="cuda") for rows in (M, N))

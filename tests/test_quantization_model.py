@@ -280,7 +280,14 @@ def test_many_rows_of_bfloat16_are_widened_where_a_processor_does_not_compute_in
     torch.testing.assert_close(matrix.product(x), exact, rtol=0.02, atol=0.1)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+@pytest.mark.parametrize("scheme", ["fp16", "bf16", "int8-weight"])
+def test_a_moved_model_computes_where_it_is(scheme):
+    """The meta device stands for a GPU: what stayed on the CPU would not meet the rest."""
+    moved = quantize_model(network(), scheme).to("meta")
+    assert moved(IDS.to("meta")).logits.is_meta
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_gpu_gives_the_same_logits(scheme):
     small = quantize_model(network().to("cuda"), scheme)

@@ -123,7 +123,7 @@ def test_what_it_cannot_do_it_says():
         FastDecoder(large)
 
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here"))]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 @pytest.fixture(params=DEVICES)
@@ -160,6 +160,16 @@ def test_replayed_logits_are_the_models_and_stay_what_they_are(recorded):
     both = [[m(ids[:, t:t + 1], cache=cache).logits for t in range(5, 20)] for m, cache in zip((model, replayed), caches)]
     assert caches[1][0].play and caches[1][0].length == 20, "the recorded way was taken"
     torch.testing.assert_close(torch.cat(both[1]), torch.cat(both[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_a_replayed_step_stays_on_its_device():
+    """The meta device stands for a GPU: it meets no tensor of the CPU's."""
+    model = twins(1, 0.5, torch.float32)[0].to("meta")
+    replayed, ids = GraphDecoder(model), texts(2, 6).to("meta")
+    cache = replayed.new_cache()
+    for new in (ids[:, :4], ids[:, 4:5], ids[:, 5:]):
+        logits = replayed(new, cache=cache).logits
+    assert logits.is_meta and cache[0].play and cache[0].length == 6
 
 
 @torch.inference_mode()

@@ -150,7 +150,7 @@ def test_tensors_are_made_on_the_device_not_moved_there(saved, monkeypatch):
     assert made.count(torch.device("meta")) >= len(loaded.state_dict())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_on_a_gpu_the_weights_are_there_once(larger, dtype):
     loaded = []
