@@ -1,13 +1,14 @@
 """How long a checkpoint takes to load, beside safetensors' own `load_file`, and the most memory the process held meanwhile.
 
 `load_file` maps the file and reads nothing; `from_pretrained` has looked at every number when it returns (a NaN is an
-error), so the rival is `load_file` and one look at each number. It returns a model too, 138 modules at the 124M shape: "a
-model" is the rival that builds one on the meta device and hands it the tensors (`load_state_dict(assign=True)`). Times are medians of runs that alternate, with the file in
-the system's cache and ("disk", Linux only) with the file put out of it before each run; memory is what the process's
-resident set grew by at most, in a process of its own for each line.
+error), and returns a model, 138 modules at the 124M shape. So there are two rivals: `load_file` and one look at each number,
+and the same with a model made of it, on the meta device and by `load_state_dict(assign=True)`, as one would by hand.
+Times are medians of runs that alternate, with the file in the system's cache; "from disk", on Linux, is beside `load_file`
+and a look with the file put out of that cache before each run. Memory is what the process's resident set grew by at most,
+in a process of its own for each line.
     python benchmarks/weights.py [--sizes gpt2 gpt2-xl] [--runs 7] [--threads 2]
-Figures to reach at the 124M shape: time <= 1.3 times the rival's in float32; memory <= 1.15 times the weights, also for
-gpt2-xl in bfloat16, whose 3.1 GB file needs room in the temporary folder.
+Figures to reach at the 124M shape: time <= 1.3 times that of the same result by hand, in float32; memory <= 1.15 times the
+weights, also for gpt2-xl in bfloat16, whose 3.1 GB file needs room in the temporary folder.
 """
 from __future__ import annotations
 
@@ -113,7 +114,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(f"loading, CPU, {arguments.threads} threads, median of {arguments.runs} runs, file in the system's cache, or on disk")
-    print(f"{'shape':<9}{'file':<6}{'wanted':<8}{'load_file':>11}{'and look':>11}{'a model':>11}{'gpt2lab':>11}{'ratio':>8}{'from disk':>11}{'memory / weights':>18}")
+    columns = ("load_file", "and a look", "and a model", "gpt2lab", "/ look", "/ model", "from disk", "memory / weights")
+    print(f"{'shape':<9}{'file':<6}{'wanted':<6}" + "".join(f"{name:>{len(name) + 3}}" for name in columns))
     with tempfile.TemporaryDirectory() as folder:
         for size, kind, wanted in CASES:
             if size not in arguments.sizes:
@@ -126,8 +128,10 @@ def main() -> None:
             took = medians({"maps": lambda: load_file(file), "model": lambda: one_look_and_a_model(directory), **ways}, arguments.runs)
             cold = medians(ways, 3, lambda: put_out_of_cache(file)) if hasattr(os, "posix_fadvise") else {"look": 1.0, "ours": float("nan")}
             weights = file.stat().st_size / KINDS[kind].itemsize * dtype.itemsize
-            print(f"{size:<9}{kind:<6}{wanted:<8}{took['maps'] * 1e3:>8.1f} ms{took['look'] * 1e3:>8.1f} ms{took['model'] * 1e3:>8.1f} ms{took['ours'] * 1e3:>8.1f} ms"
-                  f"{took['ours'] / took['look']:>8.2f}{cold['ours'] / cold['look']:>11.2f}{peak_bytes(directory, dtype) / weights:>18.3f}", flush=True)
+            cells = [f"{took[way] * 1e3:.1f} ms" for way in ("maps", "look", "model", "ours")]
+            cells += [f"{took['ours'] / took['look']:.2f}", f"{took['ours'] / took['model']:.2f}", f"{cold['ours'] / cold['look']:.2f}",
+                      f"{peak_bytes(directory, dtype) / weights:.3f}"]
+            print(f"{size:<9}{kind:<6}{wanted:<6}" + "".join(f"{cell:>{len(name) + 3}}" for name, cell in zip(columns, cells)), flush=True)
 
 
 if __name__ == "__main__":
