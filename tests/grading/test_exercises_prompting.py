@@ -8,7 +8,6 @@ import torch
 import gpt2lab.decoder
 import gpt2lab.prompting
 import gpt2lab.tokenizer
-from gpt2lab.grading.session import copy_package
 
 from .test_exercises_together import pieces_of, run_last_cell
 
@@ -33,14 +32,6 @@ def model():
     torch.manual_seed(0)
     config = gpt2lab.decoder.GPT2Config(n_layer=2, n_head=2, n_embd=16, n_positions=128, vocab_size=257, initializer_range=0.3)
     return gpt2lab.decoder.GPT2(config).eval()
-
-
-def test_the_chapter_is_away_while_its_exercise_is_graded(tmp_path):
-    """All four of its modules, which hold the answers, and none of those below."""
-    copy_package(tmp_path, ["prompting"])
-    there = {path.stem for path in (tmp_path / "gpt2lab").glob("*.py")}
-    assert not there & {"prompting", "prompts", "tasks", "choices"}
-    assert {"practice", "tokenizer", "decoder", "quantization"} <= there
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

@@ -1,6 +1,6 @@
 """Damages checkpoints in every layout and loads them: only a clear error or a whole model may come out.
 
-    python tests/fuzz_weights.py [--cases 2400] [--seed 0]
+    python tests/weights/fuzz_weights.py [--cases 2400] [--seed 0]
 prints one line with the counts; the first outcome of another kind ends it with a traceback.
 """
 from __future__ import annotations

@@ -7,24 +7,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from gpt2lab.decoder import GPT2, GPT2Config
+from gpt2lab.decoder import GPT2
 from gpt2lab.weights import (MINI, PREFIX, TRANSPOSED, check_state, conv1d_to_linear, find_weights, from_pretrained, load_state, map_name,
-                             read_config, read_safetensors_header, save_pretrained)
+                             read_config, read_safetensors_header)
 from weight_folders import SHAPE, as_pickle, edit, same, shake
 
 IDS = torch.tensor([[1, 5, 28, 0, 7], [2, 2, 2, 9, 11]])
 BIAS = PREFIX + "h.1.ln_2.bias"
-
-
-@pytest.fixture
-def model() -> GPT2:
-    return shake(GPT2(GPT2Config(**SHAPE)))
-
-
-@pytest.fixture
-def saved(model, tmp_path):
-    save_pretrained(model, tmp_path / "model")
-    return tmp_path / "model"
 
 
 @pytest.fixture

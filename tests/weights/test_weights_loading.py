@@ -9,20 +9,9 @@ from safetensors.torch import load_file
 from gpt2lab import measure
 from gpt2lab.decoder import GPT2, GPT2Config
 from gpt2lab.weights import PREFIX, from_pretrained, load_state, save_pretrained
-from weight_folders import SHAPE, as_pickle, edit, same, shake
+from weight_folders import SHAPE, as_pickle, edit, same
 
 IDS = torch.tensor([[1, 5, 28, 0, 7], [2, 2, 2, 9, 11]])
-
-
-@pytest.fixture
-def model() -> GPT2:
-    return shake(GPT2(GPT2Config(**SHAPE)))
-
-
-@pytest.fixture
-def saved(model, tmp_path):
-    save_pretrained(model, tmp_path / "model")
-    return tmp_path / "model"
 
 
 # ---------------------------------------------------------------- into a model that is there

@@ -11,29 +11,9 @@ from safetensors.torch import load_file, save_file
 from gpt2lab.decoder import GPT2, GPT2Config
 from gpt2lab.tokenizer import Tokenizer
 from gpt2lab.weights import MINI, from_pretrained, save_pretrained
+from weight_folders import SHAPE, shake
 
-SHAPE = dict(n_layer=2, n_head=3, n_embd=12, n_positions=10, vocab_size=29)
 IDS = torch.tensor([[1, 5, 28, 0, 7], [2, 2, 2, 9, 11]])
-
-
-def shake(model: torch.nn.Module) -> torch.nn.Module:
-    """Every parameter far from its start: gains that are not 1, biases that are not 0."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-    return model.eval()
-
-
-@pytest.fixture
-def model() -> GPT2:
-    return shake(GPT2(GPT2Config(**SHAPE)))
-
-
-@pytest.fixture
-def saved(model, tmp_path):
-    save_pretrained(model, tmp_path / "model")
-    return tmp_path / "model"
 
 
 def hugging_face(**more):
